@@ -1,0 +1,58 @@
+// Policies: statistics of one interval in, targets with reasons out. Pure functions: no clock, no
+// I/O, no state; the daemon, `fallow policy eval` and the tests call the same code (004, §2.2.5).
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+
+namespace fallow::policy {
+
+// One VM's statistics (004, Table 2.1). Pages; counters of one interval, but for `cumul_`.
+struct VmStatistics {
+  std::string id;
+  std::uint64_t target = 0;
+  std::uint64_t used = 0;
+  std::uint64_t puts_total = 0;
+  std::uint64_t puts_succ = 0;
+  std::uint64_t cumul_puts_failed = 0;
+};
+
+struct NodeStatistics {
+  std::uint64_t total = 0;  // frames of the node, free or not
+  std::vector<VmStatistics> vms;
+};
+
+struct Decision {
+  std::string id;
+  std::uint64_t target = 0;  // pages
+  std::string reason;        // one line for people: what was seen and what follows
+};
+
+class Policy {
+ public:
+  virtual ~Policy() = default;
+  // One decision for every VM, in the order given. Any thread.
+  [[nodiscard]] virtual std::vector<Decision> decide(const NodeStatistics& statistics) const = 0;
+  // The target of a VM that has just come, before its first interval is over.
+  [[nodiscard]] virtual std::uint64_t initial_target(std::uint64_t total,
+                                                     std::uint64_t vm_count) const = 0;
+  // Name and settings in full, in the form that make_policy() reads: "smart-alloc:P=2,threshold=64".
+  [[nodiscard]] virtual std::string spec() const = 0;
+};
+
+// Reads "name" or "name:key=value,...". Errors (kInvalid) say what is wrong and what is allowed.
+Result<std::unique_ptr<Policy>> make_policy(std::string_view spec);
+
+struct PolicyDescription {
+  std::string name;
+  std::string summary;
+  std::string settings;  // names, ranges and defaults; empty when there are none
+};
+const std::vector<PolicyDescription>& known_policies();
+
+}  // namespace fallow::policy
