@@ -8,16 +8,16 @@ namespace fallow {
 
 }  // namespace fallow
 
-#define CHECK(expression)                                        \
-  do {                                                           \
-    if (__builtin_expect(!(expression), 0)) {                    \
-      ::fallow::check_failed(#expression, __FILE__, __LINE__);   \
-    }                                                            \
+#define CHECK(expression)                                      \
+  do {                                                         \
+    if (__builtin_expect(!(expression), 0)) {                  \
+      ::fallow::check_failed(#expression, __FILE__, __LINE__); \
+    }                                                          \
   } while (false)
 
 #ifdef NDEBUG
-#define DCHECK(expression)         \
-  do {                             \
+#define DCHECK(expression)          \
+  do {                              \
     (void)sizeof(bool(expression)); \
   } while (false)
 #else

@@ -25,10 +25,13 @@ TEST(EventLoop, readableDescriptor_callsItsHandlerUntilUnwatched) {
   int ends[2];
   ASSERT_EQ(::pipe(ends), 0);
   int calls = 0;
-  ASSERT_TRUE((*loop)->watch(ends[0], [&] {
-    ++calls;
-    (*loop)->unwatch(ends[0]);
-  }).ok());
+  ASSERT_TRUE((*loop)
+                  ->watch(ends[0],
+                          [&] {
+                            ++calls;
+                            (*loop)->unwatch(ends[0]);
+                          })
+                  .ok());
   ASSERT_EQ(::write(ends[1], "x", 1), 1);
   (*loop)->run_once(1000);
   (*loop)->run_once(0);

@@ -41,7 +41,8 @@ Status clear_stale_socket(const std::string& path, const sockaddr_un& address) {
   const UniqueFd probe = stream_socket();
   const auto* raw = reinterpret_cast<const sockaddr*>(&address);
   if (::connect(probe.get(), raw, sizeof address) == 0 || errno != ECONNREFUSED) {
-    return Error{ErrorCode::kExists, "socket '" + path + "' is taken: another process listens there"};
+    return Error{ErrorCode::kExists,
+                 "socket '" + path + "' is taken: another process listens there"};
   }
   ::unlink(path.c_str());
   return {};
@@ -68,8 +69,8 @@ Mapping::~Mapping() {
 }
 
 Result<Mapping> Mapping::map_shared(int fd, std::uint64_t offset, std::size_t size) {
-  void* at = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
-                    static_cast<off_t>(offset));
+  void* at =
+      ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, static_cast<off_t>(offset));
   if (at == MAP_FAILED) {
     return failed_errno("cannot map " + std::to_string(size) + " bytes", errno);
   }

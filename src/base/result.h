@@ -23,8 +23,12 @@ struct Error {
   std::string text;  // one line: what is wrong and how to mend it
 };
 
-inline Error invalid(std::string text) { return {ErrorCode::kInvalid, std::move(text)}; }
-inline Error failed(std::string text) { return {ErrorCode::kFailed, std::move(text)}; }
+inline Error invalid(std::string text) {
+  return {ErrorCode::kInvalid, std::move(text)};
+}
+inline Error failed(std::string text) {
+  return {ErrorCode::kFailed, std::move(text)};
+}
 
 // failed() with the text of an errno value behind it.
 Error failed_errno(const std::string& what, int errno_value);
@@ -70,9 +74,9 @@ using Status = Result<void>;
 }  // namespace fallow
 
 // Returns the error of a Result from the calling function, which returns some Result itself.
-#define FALLOW_TRY(expression)                           \
-  do {                                                   \
-    if (auto fallow_try_ = (expression); !fallow_try_) { \
-      return fallow_try_.error();                        \
-    }                                                    \
+#define FALLOW_TRY(expression)                             \
+  do {                                                     \
+    if (auto&& fallow_try_ = (expression); !fallow_try_) { \
+      return fallow_try_.error();                          \
+    }                                                      \
   } while (false)

@@ -8,7 +8,8 @@
 namespace fallow {
 
 TempDir::TempDir(const std::string& parent) {
-  const std::string root = parent.empty() ? std::filesystem::temp_directory_path().string() : parent;
+  const std::string root =
+      parent.empty() ? std::filesystem::temp_directory_path().string() : parent;
   path_ = root + "/fallow.XXXXXX";
   CHECK(::mkdtemp(path_.data()) != nullptr);
 }

@@ -9,13 +9,15 @@
 namespace fallow {
 namespace {
 
-std::string quoted(std::string_view text) { return "'" + std::string(text) + "'"; }
+std::string quoted(std::string_view text) {
+  return "'" + std::string(text) + "'";
+}
 
 // Digits with an optional fraction from the start of `text`; what follows is left in `rest`.
 bool take_decimal(std::string_view text, double* value, std::string_view* rest) {
   std::size_t end = 0;
-  while (end < text.size() && (std::isdigit(static_cast<unsigned char>(text[end])) != 0 ||
-                               text[end] == '.')) {
+  while (end < text.size() &&
+         (std::isdigit(static_cast<unsigned char>(text[end])) != 0 || text[end] == '.')) {
     ++end;
   }
   if (end == 0) {
@@ -44,8 +46,8 @@ int unit_shift(std::string_view unit) {
 }  // namespace
 
 Result<std::uint64_t> parse_size(std::string_view text) {
-  const std::string hint = "size " + quoted(text) + " is not a number with an optional K, M, G or T" +
-                           " (for example 512M)";
+  const std::string hint = "size " + quoted(text) +
+                           " is not a number with an optional K, M, G or T" + " (for example 512M)";
   double value = 0;
   std::string_view unit;
   if (!take_decimal(text, &value, &unit)) {
@@ -146,8 +148,9 @@ Status check_name(std::string_view name) {
                     std::isalnum(static_cast<unsigned char>(name[0])) != 0 &&
                     std::all_of(name.begin(), name.end(), allowed);
   if (!good) {
-    return invalid("name " + quoted(name.substr(0, 80)) +
-                   " must be 1 to 64 letters, digits, '.', '_' or '-', the first a letter or digit");
+    return invalid(
+        "name " + quoted(name.substr(0, 80)) +
+        " must be 1 to 64 letters, digits, '.', '_' or '-', the first a letter or digit");
   }
   return {};
 }

@@ -41,7 +41,8 @@ class Policy {
   // The target of a VM that has just come, before its first interval is over.
   [[nodiscard]] virtual std::uint64_t initial_target(std::uint64_t total,
                                                      std::uint64_t vm_count) const = 0;
-  // Name and settings in full, in the form that make_policy() reads: "smart-alloc:P=2,threshold=64".
+  // Name and settings in full, in the form that make_policy() reads:
+  // "smart-alloc:P=2,threshold=64".
   [[nodiscard]] virtual std::string spec() const = 0;
 };
 

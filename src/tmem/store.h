@@ -47,20 +47,20 @@ struct Counters {
   std::uint64_t puts_succ = 0;
   std::uint64_t gets_total = 0;
   std::uint64_t gets_succ = 0;
-  std::uint64_t flushes_total = 0;   // flush operations asked for
-  std::uint64_t pages_flushed = 0;   // pages that they freed
-  std::uint64_t pages_evicted = 0;   // ephemeral pages that gave way
-  std::uint64_t pages_demoted = 0;   // pages moved to the backing store
+  std::uint64_t flushes_total = 0;  // flush operations asked for
+  std::uint64_t pages_flushed = 0;  // pages that they freed
+  std::uint64_t pages_evicted = 0;  // ephemeral pages that gave way
+  std::uint64_t pages_demoted = 0;  // pages moved to the backing store
 };
 
 struct ClientStatistics {
   ClientId id;
   std::string name;
-  std::uint64_t used = 0;       // frames held
-  std::uint64_t target = 0;     // frames it may hold
-  std::uint64_t patterns = 0;   // pages of one repeated word, held without a frame
-  Counters total;               // since the client came
-  Counters interval;            // since the last take_interval()
+  std::uint64_t used = 0;      // frames held
+  std::uint64_t target = 0;    // frames it may hold
+  std::uint64_t patterns = 0;  // pages of one repeated word, held without a frame
+  Counters total;              // since the client came
+  Counters interval;           // since the last take_interval()
 };
 
 struct LatencySnapshot {

@@ -1,0 +1,107 @@
+// The frame table: what each frame holds, kept in shared memory beside the frames so that it
+// outlives the daemon. Source: 004, §2.2.2 and §6.2 (frame ownership); the crash story is ours.
+//
+// FORMAT, version 1, little-endian, one file:
+//   offset 0                 TableHeader, one page
+//   kClientsOffset           ClientRecord[kClientsMax]
+//   kPoolsOffset             PoolRecord[kPoolsMax]
+//   kRecordsOffset           FrameRecord[frames]     record i describes frame i
+//   behind them              FrameRecord[patterns]   pages of one repeated word: they hold no frame
+//
+// CRASH STORY. A process that dies leaves its stores in shared memory in program order (x86-64; the
+// non-temporal ones are fenced before a record is published). A record says by its `state` how much
+// of it may be believed, and the state is always stored last:
+//   kFree       nothing. All other fields are stale.
+//   kFilling    a first put of a key was under way and not acknowledged: the record is to be freed.
+//   kHeld       the page is whole: key, checksum and generation are good. Acknowledged, or about
+//   to. kReplacing  a held page was being overwritten in its frame: neither the old content (it was
+//               promised until the new was acknowledged) nor the new is there. The key must answer
+//               with an error until it is written or flushed.
+// Putting:   fields and data, then kHeld.    Freeing: kFree first, then the frame returns to the
+// zone. Moving a key between a frame and a pattern record holds two kHeld records for a moment: the
+// newer generation counts (`newer_generation`), the other is to be freed. `seal` covers the fields
+// but the state, `content` covers the data: a record or page that was damaged is told from one that
+// is whole. The host losing power loses the file: it is on tmpfs or hugetlbfs.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <type_traits>
+
+#include "base/units.h"
+
+namespace fallow::memory {
+
+inline constexpr std::uint64_t kTableMagic = 0x31424154574c4146;  // "FALWTAB1"
+inline constexpr std::uint32_t kTableVersion = 1;
+inline constexpr std::uint32_t kClientsMax = 1024;
+inline constexpr std::uint32_t kPoolsMax = 4096;
+
+struct TableHeader {
+  std::uint64_t magic;
+  std::uint32_t version;
+  std::uint32_t record_bytes;
+  std::uint64_t frames;
+  std::uint64_t patterns;
+  std::uint32_t epoch;  // which life of the node: raised at every start
+  std::uint16_t node;   // home of these frames
+  std::uint16_t reserved;
+  std::uint32_t seal;  // covers the fields above
+};
+
+struct ClientRecord {
+  std::uint32_t id;  // 0: free
+  std::uint32_t reserved;
+  char name[72];  // zero-terminated
+};
+
+struct PoolRecord {
+  std::uint32_t id;  // 0: free
+  std::uint32_t client;
+  std::uint32_t kind;  // tmem::PoolKind
+  std::uint32_t reserved;
+};
+
+enum class FrameState : std::uint16_t { kFree = 0, kFilling = 1, kHeld = 2, kReplacing = 3 };
+
+struct FrameRecord {
+  std::uint64_t object;
+  std::uint64_t
+      content;  // checksum of the page (page_checksum); the word itself in a pattern record
+  std::uint32_t index;
+  std::uint32_t pool;
+  std::uint32_t generation;  // of the key: each put of it raises it by one
+  std::uint32_t epoch;       // the owner's, when the page was put
+  std::uint16_t owner;       // the node that may use the frame
+  FrameState state;          // through load_state() and publish() only
+  std::uint32_t seal;        // seal_of()
+};
+
+static_assert(sizeof(FrameRecord) == 40);
+static_assert(sizeof(ClientRecord) == 80);
+static_assert(sizeof(PoolRecord) == 16);
+static_assert(std::is_trivially_copyable_v<FrameRecord>);
+
+inline constexpr std::uint64_t kClientsOffset = kPageSize;
+inline constexpr std::uint64_t kPoolsOffset = kClientsOffset + kClientsMax * sizeof(ClientRecord);
+inline constexpr std::uint64_t kRecordsOffset = kPoolsOffset + kPoolsMax * sizeof(PoolRecord);
+static_assert(sizeof(TableHeader) <= kPageSize && kRecordsOffset % kPageSize == 0);
+
+// CRC-32C of every field but state and seal.
+std::uint32_t seal_of(const FrameRecord& record);
+std::uint32_t seal_of(const TableHeader& header);
+
+inline bool newer_generation(std::uint32_t a, std::uint32_t b) {
+  return static_cast<std::int32_t>(a - b) > 0;
+}
+
+inline FrameState load_state(FrameRecord& record) {
+  return std::atomic_ref(record.state).load(std::memory_order_acquire);  // pairs with publish()
+}
+
+// Stores the state after everything that was written before.
+inline void publish(FrameRecord& record, FrameState state) {
+  std::atomic_ref(record.state).store(state, std::memory_order_release);
+}
+
+}  // namespace fallow::memory
