@@ -23,6 +23,13 @@ Histogram::Snapshot Histogram::snapshot() const {
   return result;
 }
 
+void Histogram::reset() {
+  for (auto& count : counts_) {
+    count.store(0, std::memory_order_relaxed);
+  }
+  sum_.store(0, std::memory_order_relaxed);
+}
+
 std::uint64_t Histogram::Snapshot::quantile(double q) const {
   if (total == 0) {
     return 0;

@@ -30,6 +30,8 @@ class Histogram {
   }
 
   [[nodiscard]] Snapshot snapshot() const;
+  // Back to empty; what others add meanwhile may or may not count.
+  void reset();
 
   static constexpr unsigned bucket_of(std::uint64_t value) {
     if (value < (1u << kSubBits)) {

@@ -4,6 +4,7 @@
 #include <linux/magic.h>
 #include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/statfs.h>
 #include <unistd.h>
 
@@ -49,16 +50,28 @@ Result<bool> is_on_hugetlbfs(const std::string& directory) {
   return false;
 }
 
+// The holder removes the file under the lock, so a lock on a removed file counts for nothing.
+bool still_at(const UniqueFd& fd, const std::string& path) {
+  struct stat held {};
+  struct stat there {};
+  return ::fstat(fd.get(), &held) == 0 && ::stat(path.c_str(), &there) == 0 &&
+         held.st_ino == there.st_ino && held.st_dev == there.st_dev;
+}
+
 Result<UniqueFd> take_lock(const std::string& path) {
-  UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
-  if (!fd.valid()) {
-    return failed_errno("cannot open '" + path + "'", errno);
+  for (;;) {
+    UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+    if (!fd.valid()) {
+      return failed_errno("cannot open '" + path + "'", errno);
+    }
+    if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
+      return Error{ErrorCode::kExists, "another daemon uses the arena '" + path +
+                                           "': stop it or give this one another name or folder"};
+    }
+    if (still_at(fd, path)) {
+      return fd;
+    }
   }
-  if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
-    return Error{ErrorCode::kExists, "another daemon uses the arena '" + path +
-                                         "': stop it or give this one another name or folder"};
-  }
-  return fd;
 }
 
 // The epoch of the life before, 0 when there was none or its header is damaged.

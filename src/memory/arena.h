@@ -16,7 +16,7 @@ struct ArenaOptions {
   std::string directory = "/dev/shm";  // on tmpfs or hugetlbfs
   std::string name = "fallow";         // files NAME.frames, NAME.table and NAME.lock
   std::uint64_t bytes = 0;             // of frames; a multiple of kPageSize
-  NodeId node;
+  NodeId node{};
 };
 
 // Owns the two mappings and the lock that keeps a second daemon out. All of the memory is reserved

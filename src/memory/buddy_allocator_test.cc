@@ -51,7 +51,7 @@ TEST(BuddyAllocator, randomOperations_agreeWithASetOfFrames) {
     std::vector<std::pair<std::uint32_t, unsigned>> blocks;
     for (int step = 0; step < 200'000; ++step) {
       if (random() % 2 == 0) {
-        const unsigned order = random() % 5;
+        const auto order = static_cast<unsigned>(random() % 5);
         if (const auto first = buddy.allocate(order)) {
           ASSERT_EQ(*first % (1u << order), 0u);
           for (std::uint32_t i = 0; i < 1u << order; ++i) {

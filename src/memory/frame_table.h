@@ -50,16 +50,16 @@ struct TableHeader {
 };
 
 struct ClientRecord {
-  std::uint32_t id;  // 0: free
-  std::uint32_t reserved;
-  char name[72];  // zero-terminated
+  std::uint32_t id;       // 0: free
+  std::uint32_t last_id;  // of this slot's last client, so that ids are not used twice
+  char name[72];          // zero-terminated
 };
 
 struct PoolRecord {
   std::uint32_t id;  // 0: free
   std::uint32_t client;
-  std::uint32_t kind;  // tmem::PoolKind
-  std::uint32_t reserved;
+  std::uint32_t kind;     // tmem::PoolKind
+  std::uint32_t last_id;  // of this slot's last pool
 };
 
 enum class FrameState : std::uint16_t { kFree = 0, kFilling = 1, kHeld = 2, kReplacing = 3 };

@@ -1,31 +1,28 @@
 // The page store: transcendent memory (004, §1.3.3) with a target for each client (Algorithm 1).
 #pragma once
 
+#include <array>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <mutex>
+#include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/clock.h"
-#include "base/histogram.h"
 #include "base/result.h"
 #include "base/units.h"
-
-namespace fallow::memory {
-class Arena;
-}
+#include "memory/arena.h"
+#include "memory/zone.h"
+#include "tmem/account.h"
+#include "tmem/page_index.h"
+#include "tmem/page_key.h"
 
 namespace fallow::tmem {
-
-// What names a page. A device uses one object and the page's number in it as index.
-struct PageKey {
-  PoolId pool;
-  std::uint64_t object = 0;
-  std::uint32_t index = 0;
-  auto operator<=>(const PageKey&) const = default;
-};
 
 enum class PoolKind : std::uint8_t {
   kPersistent,  // a put page stays until it is flushed
@@ -34,24 +31,12 @@ enum class PoolKind : std::uint8_t {
 
 enum class PutResult : std::uint8_t {
   kStored,
-  kOverTarget,  // the client holds its target, or its target is 0: the pool is closed
+  kOverTarget,  // the client holds its target, or its target is 0: its pools are closed
   kNoFrame,     // no frame is free
-  kNoPool,      // no such pool, or it is being destroyed
+  kNoPool,      // no such pool
 };
 
 enum class GetResult : std::uint8_t { kFound, kMissing };
-
-// Counters of 004, Table 2.1 and their kin: since the client came.
-struct Counters {
-  std::uint64_t puts_total = 0;
-  std::uint64_t puts_succ = 0;
-  std::uint64_t gets_total = 0;
-  std::uint64_t gets_succ = 0;
-  std::uint64_t flushes_total = 0;  // flush operations asked for
-  std::uint64_t pages_flushed = 0;  // pages that they freed
-  std::uint64_t pages_evicted = 0;  // ephemeral pages that gave way
-  std::uint64_t pages_demoted = 0;  // pages moved to the backing store
-};
 
 struct ClientStatistics {
   ClientId id;
@@ -60,12 +45,138 @@ struct ClientStatistics {
   std::uint64_t target = 0;    // frames it may hold
   std::uint64_t patterns = 0;  // pages of one repeated word, held without a frame
   Counters total;              // since the client came
-  Counters interval;           // since the last take_interval()
+  Counters interval;           // of the interval that take_interval() ended, else zero
 };
 
+// Put and get times, one operation in kLatencySampling measured.
 struct LatencySnapshot {
   Histogram::Snapshot put_ns;
   Histogram::Snapshot get_ns;
+};
+
+struct StoreOptions {
+  // Secret that spreads keys over the index; 0 asks the kernel for one.
+  std::uint64_t hash_seed = 0;
+};
+
+// Owns the index, the accounts and the local zone; the frames and their table are the arena's.
+//
+// Any thread, every method. Operations on pages never allocate, never wait for I/O and hold one
+// shard's lock for the time of one page copy. Invariants, all under the shard's lock:
+//   1. A key has at most one held record; its index entry and its age list agree with it.
+//   2. An account's `used` is the number of its held frames, plus those being put at the moment.
+//   3. A record is kHeld only while its page is whole (frame_table.h tells the crash story).
+//   4. A lock of a second shard is only ever tried, never waited for.
+// A put of a key that exists replaces the page; when it is refused the old page is gone too, so
+// that nobody reads a stale one. A client whose target is 0 has its pools closed: every put is
+// refused. Otherwise a page of one repeated word is stored without a frame and not held to the
+// target.
+class Store {
+ public:
+  static constexpr std::uint64_t kLatencySampling = 16;
+
+  // `arena` and `clock` must outlive the store; the arena's table must be empty.
+  static Result<std::unique_ptr<Store>> create(memory::Arena& arena, const Clock& clock,
+                                               const StoreOptions& options = {});
+  ~Store();
+
+  // Clients start with a target of 0. Errors: kExists for a name twice, kFailed when there are too
+  // many.
+  Result<ClientId> add_client(std::string_view name);
+  // Destroys its pools too.
+  Status remove_client(ClientId client);
+  Result<PoolId> create_pool(ClientId client, PoolKind kind);
+  // All its pages are gone when this returns.
+  Status destroy_pool(PoolId pool);
+  // Unknown clients are ignored: one may leave while a decision about it is on its way.
+  void set_target(ClientId client, std::uint64_t frames);
+
+  // `page` is kPageSize readable bytes that a guest may be changing meanwhile: what is stored is
+  // one reading of them.
+  PutResult put(const PageKey& key, const std::byte* page);
+  // Fills kPageSize bytes at `page` when found; leaves them alone otherwise.
+  GetResult get(const PageKey& key, std::byte* page);
+  // True when there was such a page.
+  bool flush_page(const PageKey& key);
+  // Number of pages freed. Walks the whole pool.
+  std::uint64_t flush_object(PoolId pool, std::uint64_t object);
+
+  // The pool's pages that were put longest ago, oldest first, frames only (a page without a frame
+  // frees none); returns how many of `keys` were filled. For batches of a few shards' worth the
+  // order is exact, for larger ones nearly so.
+  std::size_t oldest(PoolId pool, std::span<PageKey> keys);
+  // flush_page() for a page that now is in the backing store.
+  bool drop_demoted(const PageKey& key);
+
+  [[nodiscard]] std::uint64_t total_frames() const { return arena_.frames(); }
+  [[nodiscard]] std::uint64_t free_frames() const { return zone_.free_frames(); }
+  // Frames used and target of one client, without a lock.
+  struct Allowance {
+    std::uint64_t used = 0;
+    std::uint64_t target = 0;
+  };
+  [[nodiscard]] Allowance allowance(ClientId client) const;
+  [[nodiscard]] std::vector<ClientStatistics> statistics() const;
+  // statistics() with the counters since the last call in `interval`.
+  std::vector<ClientStatistics> take_interval();
+  [[nodiscard]] LatencySnapshot latency(ClientId client) const;
+  // Bytes of table and index together: the memory that frames cost beyond themselves.
+  [[nodiscard]] std::uint64_t overhead_bytes() const;
+
+ private:
+  struct Client;
+  struct Pool;
+  struct Put;
+
+  Store(memory::Arena& arena, const Clock& clock, std::uint64_t seed);
+
+  [[nodiscard]] Pool* find_pool(PoolId id) const;
+  [[nodiscard]] Client* find_client(ClientId id) const;
+  [[nodiscard]] bool is_pattern(std::uint32_t record) const { return record >= arena_.frames(); }
+  [[nodiscard]] AgeList& list_of(Pool& pool, Shard& shard, std::uint32_t record);
+
+  PutResult put_locked(Put& put);
+  PutResult replace(Put& put, std::uint32_t record);
+  PutResult replace_in_place(Put& put, std::uint32_t record);
+  PutResult insert(Put& put);
+  PutResult insert_frame(Put& put);
+  bool insert_pattern(Put& put);
+  void seal_record(const Put& put, std::uint32_t record, std::uint64_t content);
+  void link(const Put& put, std::uint32_t record);
+  void remove(Pool& pool, const PageIndex::Place& place, std::uint32_t record);
+  std::optional<memory::FrameAddress> take_frame(Shard& locked);
+  std::optional<memory::FrameAddress> evict_ephemeral(Shard& locked);
+  std::optional<memory::FrameAddress> evict_oldest_of(Shard& shard);
+  bool flush_counted(const PageKey& key, Account::Counter Account::*counter);
+  std::uint64_t remove_matching(Pool& pool, PoolId id, std::optional<std::uint64_t> object);
+  std::uint64_t remove_from_list(Pool& pool, PoolId id, AgeList& list,
+                                 std::optional<std::uint64_t> object);
+  Status destroy_pool_locked(PoolId pool);
+  [[nodiscard]] ClientStatistics statistics_of(const Client& client) const;
+  [[nodiscard]] Age next_age(const Pool& pool, std::uint64_t put_number);
+  void note_oldest_ephemeral(Shard& shard);
+
+  memory::Arena& arena_;
+  const Clock& clock_;
+  memory::Zone zone_;
+  PageIndex index_;
+
+  std::mutex patterns_mutex_;
+  memory::BitTree free_patterns_;  // guarded by patterns_mutex_
+  std::atomic<std::uint64_t> free_pattern_count_;
+
+  std::atomic<Age> ephemeral_age_{0};
+  std::atomic<std::uint64_t> ephemeral_frames_{0};
+  // The age of each shard's least recently used ephemeral frame, or kNoAge: read without the
+  // shard's lock to choose a victim, so it is a hint; written under the lock.
+  static constexpr std::uint64_t kNoAge = ~std::uint64_t{0};
+  std::array<std::atomic<std::uint64_t>, PageIndex::kShards> oldest_ephemeral_;
+
+  // Slots are made on first use and kept until the store goes, so that a pointer read without a
+  // lock stays good; a slot's id says whom it serves now.
+  mutable std::mutex control_mutex_;
+  std::array<std::atomic<Client*>, memory::kClientsMax> clients_{};
+  std::array<std::atomic<Pool*>, memory::kPoolsMax> pools_{};
 };
 
 }  // namespace fallow::tmem

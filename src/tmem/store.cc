@@ -1,0 +1,682 @@
+#include "tmem/store.h"
+
+#include <sys/random.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/check.h"
+#include "base/text.h"
+#include "memory/page_copy.h"
+
+namespace fallow::tmem {
+
+using memory::FrameAddress;
+using memory::FrameRecord;
+using memory::FrameState;
+
+// Frames' share of all memory: 40 bytes of table, 20 of index and links, for each frame and each of
+// the pattern records.
+static_assert((sizeof(FrameRecord) + PageIndex::kBytesPerRecord) * 9 / 8 * 50 < kPageSize,
+              "memory beyond frames must stay under 2% of them");
+
+struct Store::Client {
+  std::atomic<std::uint32_t> id{0};  // 0: free
+  std::string name;                  // guarded by control_mutex_
+  Counters last;                     // at the end of the last interval; guarded by control_mutex_
+  Account account;
+};
+
+struct Store::Pool {
+  std::atomic<std::uint32_t> id{0};  // 0: free or being destroyed
+  std::atomic<Account*> account{nullptr};
+  std::uint32_t client = 0;  // guarded by control_mutex_
+  std::atomic<PoolKind> kind{PoolKind::kPersistent};
+  // By shard, each guarded by that shard's lock. Frames of ephemeral pools are in Shard::ephemeral.
+  std::array<AgeList, PageIndex::kShards> frames;
+  std::array<AgeList, PageIndex::kShards> patterns;
+};
+
+// One put on its way through the functions below.
+struct Store::Put {
+  const PageKey& key;
+  const std::byte* page;
+  Pool& pool;
+  Account& account;
+  PageIndex::Place place;
+  Age age;
+  std::optional<std::uint64_t> word;  // set when the page is one repeated word
+  std::uint32_t generation;           // of the key, once stored
+};
+
+namespace {
+
+// Adds the time from its making to its end to a histogram, for one operation in kLatencySampling.
+class Sample {
+ public:
+  Sample(const Clock& clock, std::uint64_t operation, Histogram& histogram)
+      : clock_(clock),
+        histogram_(operation % Store::kLatencySampling == 0 ? &histogram : nullptr),
+        start_ns_(histogram_ != nullptr ? clock.now_ns() : 0) {}
+  ~Sample() {
+    if (histogram_ != nullptr) {
+      histogram_->add(clock_.now_ns() - start_ns_);
+    }
+  }
+  Sample(const Sample&) = delete;
+  Sample& operator=(const Sample&) = delete;
+
+ private:
+  const Clock& clock_;
+  Histogram* histogram_;
+  std::uint64_t start_ns_;
+};
+
+std::uint64_t seed_from_kernel() {
+  std::uint64_t seed = 0;
+  CHECK(::getrandom(&seed, sizeof seed, 0) == sizeof seed);
+  return seed;
+}
+
+// The next id of a slot: never 0, and another one each time the slot is used again.
+std::uint32_t next_id(std::uint32_t last, std::uint32_t slot, std::uint32_t slots) {
+  const std::uint32_t id = last == 0 ? slot + slots : last + slots;
+  return id < slots ? slot + slots : id;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Store>> Store::create(memory::Arena& arena, const Clock& clock,
+                                             const StoreOptions& options) {
+  const std::uint64_t seed = options.hash_seed != 0 ? options.hash_seed : seed_from_kernel();
+  return std::unique_ptr<Store>(new Store(arena, clock, seed));
+}
+
+Store::Store(memory::Arena& arena, const Clock& clock, std::uint64_t seed)
+    : arena_(arena),
+      clock_(clock),
+      zone_(arena.node(), arena.frames()),
+      index_({&arena.record(0), std::size_t{arena.frames()} + arena.patterns()}, seed),
+      free_patterns_(arena.patterns()),
+      free_pattern_count_(arena.patterns()) {
+  for (std::uint32_t i = 0; i < arena.patterns(); ++i) {
+    free_patterns_.insert(i);
+  }
+  for (auto& age : oldest_ephemeral_) {
+    age.store(kNoAge, std::memory_order_relaxed);
+  }
+}
+
+Store::~Store() {
+  for (auto& slot : clients_) {
+    delete slot.load();
+  }
+  for (auto& slot : pools_) {
+    delete slot.load();
+  }
+}
+
+// ---- clients and pools: rare, under control_mutex_ ----
+
+Store::Client* Store::find_client(ClientId id) const {
+  Client* client = clients_[id.value % memory::kClientsMax].load(std::memory_order_acquire);
+  const bool current =
+      client != nullptr && id.value != 0 && client->id.load(std::memory_order_acquire) == id.value;
+  return current ? client : nullptr;
+}
+
+Store::Pool* Store::find_pool(PoolId id) const {
+  // acquire: pairs with the release in create_pool(), which follows the pool's making.
+  Pool* pool = pools_[id.value % memory::kPoolsMax].load(std::memory_order_acquire);
+  const bool current =
+      pool != nullptr && id.value != 0 && pool->id.load(std::memory_order_acquire) == id.value;
+  return current ? pool : nullptr;
+}
+
+Result<ClientId> Store::add_client(std::string_view name) {
+  FALLOW_TRY(check_name(name));
+  const std::lock_guard lock(control_mutex_);
+  std::optional<std::uint32_t> free;
+  for (std::uint32_t i = 0; i < memory::kClientsMax; ++i) {
+    const Client* client = clients_[i].load();
+    if (client == nullptr || client->id.load() == 0) {
+      free = free ? free : std::optional(i);
+    } else if (client->name == name) {
+      return Error{ErrorCode::kExists, "'" + std::string(name) + "' exists already"};
+    }
+  }
+  if (!free) {
+    return failed("there are " + std::to_string(memory::kClientsMax) +
+                  " clients, which is the most");
+  }
+  if (clients_[*free].load() == nullptr) {
+    clients_[*free].store(new Client, std::memory_order_release);
+  }
+  Client& client = *clients_[*free].load();
+  memory::ClientRecord& record = arena_.clients()[*free];
+  const std::uint32_t id = next_id(record.last_id, *free, memory::kClientsMax);
+  client.name = name;
+  client.last = {};
+  client.account.reset();
+  std::memset(record.name, 0, sizeof record.name);
+  std::memcpy(record.name, name.data(), name.size());
+  record.last_id = id;
+  std::atomic_ref(record.id).store(id);
+  client.id.store(id, std::memory_order_release);
+  return ClientId(id);
+}
+
+Status Store::remove_client(ClientId id) {
+  const std::lock_guard lock(control_mutex_);
+  Client* client = find_client(id);
+  if (client == nullptr) {
+    return Error{ErrorCode::kNotFound, "no such client"};
+  }
+  for (auto& slot : pools_) {
+    Pool* pool = slot.load();
+    if (pool != nullptr && pool->id.load() != 0 && pool->client == id.value) {
+      FALLOW_TRY(destroy_pool_locked(PoolId(pool->id.load())));
+    }
+  }
+  std::atomic_ref(arena_.clients()[id.value % memory::kClientsMax].id).store(0u);
+  client->id.store(0, std::memory_order_release);
+  return {};
+}
+
+Result<PoolId> Store::create_pool(ClientId owner, PoolKind kind) {
+  const std::lock_guard lock(control_mutex_);
+  Client* client = find_client(owner);
+  if (client == nullptr) {
+    return Error{ErrorCode::kNotFound, "no such client"};
+  }
+  for (std::uint32_t i = 0; i < memory::kPoolsMax; ++i) {
+    Pool* pool = pools_[i].load();
+    if (pool != nullptr && pool->id.load() != 0) {
+      continue;
+    }
+    if (pool == nullptr) {
+      pool = new Pool;
+      pools_[i].store(pool, std::memory_order_release);
+    }
+    memory::PoolRecord& record = arena_.pools()[i];
+    const std::uint32_t id = next_id(record.last_id, i, memory::kPoolsMax);
+    pool->account.store(&client->account);
+    pool->client = owner.value;
+    pool->kind.store(kind);
+    record.client = owner.value;
+    record.kind = static_cast<std::uint32_t>(kind);
+    record.last_id = id;
+    std::atomic_ref(record.id).store(id);
+    pool->id.store(id, std::memory_order_release);
+    return PoolId(id);
+  }
+  return failed("there are " + std::to_string(memory::kPoolsMax) + " pools, which is the most");
+}
+
+Status Store::destroy_pool(PoolId id) {
+  const std::lock_guard lock(control_mutex_);
+  return destroy_pool_locked(id);
+}
+
+Status Store::destroy_pool_locked(PoolId id) {
+  Pool* pool = find_pool(id);
+  if (pool == nullptr) {
+    return Error{ErrorCode::kNotFound, "no such pool"};
+  }
+  // Close first, then sweep: a put that still came in holds some shard's lock, and the sweep takes
+  // every shard's lock after it.
+  pool->id.store(0, std::memory_order_release);
+  remove_matching(*pool, id, std::nullopt);
+  std::atomic_ref(arena_.pools()[id.value % memory::kPoolsMax].id).store(0u);
+  return {};
+}
+
+void Store::set_target(ClientId id, std::uint64_t frames) {
+  const std::lock_guard lock(control_mutex_);
+  if (Client* client = find_client(id)) {
+    client->account.set_target(frames);
+  }
+}
+
+// ---- put ----
+
+PutResult Store::put(const PageKey& key, const std::byte* page) {
+  Pool* pool = find_pool(key.pool);
+  if (pool == nullptr) {
+    return PutResult::kNoPool;
+  }
+  Account& account = *pool->account.load(std::memory_order_relaxed);
+  const std::uint64_t number = Account::count(account.puts_total);
+  const Sample sample(clock_, number, account.put_ns);
+  Put put{key,
+          page,
+          *pool,
+          account,
+          index_.place_of(key),
+          next_age(*pool, number),
+          memory::repeated_word(page),
+          0};
+  const std::lock_guard lock(put.place.shard->mutex);
+  const PutResult result = put_locked(put);
+  if (result == PutResult::kStored) {
+    Account::count(account.puts_succ);
+  }
+  return result;
+}
+
+Age Store::next_age(const Pool& pool, std::uint64_t put_number) {
+  if (pool.kind.load(std::memory_order_relaxed) == PoolKind::kPersistent) {
+    return static_cast<Age>(put_number);
+  }
+  return ephemeral_age_.fetch_add(1, std::memory_order_relaxed);
+}
+
+PutResult Store::put_locked(Put& put) {
+  if (put.pool.id.load(std::memory_order_acquire) != put.key.pool.value) {
+    return PutResult::kNoPool;
+  }
+  const std::uint32_t record = index_.find(put.place, put.key);
+  return record == kNoRecord ? insert(put) : replace(put, record);
+}
+
+// A replacement counts as a flush and a put: it is refused when even without the old page the
+// client would be at its target.
+// A replacement counts as a flush and a put: it is refused when even without the old page the
+// client would be at its target. When key and page move between a frame and a pattern record, the
+// new record is whole before the old one goes.
+PutResult Store::replace(Put& put, std::uint32_t record) {
+  put.generation = arena_.record(record).generation + 1;
+  const bool closed = put.account.target() == 0;
+  if (!closed && is_pattern(record)) {
+    if (put.word) {
+      return replace_in_place(put, record);
+    }
+    const PutResult result = insert(put);
+    remove(put.pool, put.place, record);
+    return result;
+  }
+  if (!closed && put.word && insert_pattern(put)) {
+    remove(put.pool, put.place, record);
+    return PutResult::kStored;
+  }
+  if (closed || put.account.used() > put.account.target()) {
+    remove(put.pool, put.place, record);
+    return PutResult::kOverTarget;
+  }
+  return replace_in_place(put, record);
+}
+
+PutResult Store::replace_in_place(Put& put, std::uint32_t record) {
+  memory::publish(arena_.record(record), FrameState::kReplacing);
+  const std::uint64_t content =
+      is_pattern(record) ? *put.word : memory::copy_into_frame(arena_.frame(record), put.page);
+  seal_record(put, record, content);
+  AgeList& list = list_of(put.pool, *put.place.shard, record);
+  list.remove(index_.links(), record);
+  list.push_newest(index_.links(), record, put.age);
+  note_oldest_ephemeral(*put.place.shard);
+  return PutResult::kStored;
+}
+
+// 004, Algorithm 1, lines 4-15.
+PutResult Store::insert(Put& put) {
+  if (put.account.target() == 0) {
+    return PutResult::kOverTarget;
+  }
+  if (put.word && insert_pattern(put)) {
+    return PutResult::kStored;
+  }
+  if (!put.account.try_charge()) {
+    return PutResult::kOverTarget;
+  }
+  const PutResult result = insert_frame(put);
+  if (result != PutResult::kStored) {
+    put.account.uncharge();
+  }
+  return result;
+}
+
+PutResult Store::insert_frame(Put& put) {
+  const auto frame = take_frame(*put.place.shard);
+  if (!frame) {
+    return PutResult::kNoFrame;
+  }
+  const std::uint32_t record = frame->frame;  // the local zone's frames are the table's
+  memory::publish(arena_.record(record), FrameState::kFilling);
+  seal_record(put, record, memory::copy_into_frame(arena_.frame(record), put.page));
+  link(put, record);
+  return PutResult::kStored;
+}
+
+bool Store::insert_pattern(Put& put) {
+  if (free_pattern_count_.load(std::memory_order_relaxed) == 0) {
+    return false;
+  }
+  std::optional<std::uint64_t> slot;
+  {
+    const std::lock_guard lock(patterns_mutex_);
+    slot = free_patterns_.first();
+    if (!slot) {
+      return false;
+    }
+    free_patterns_.erase(*slot);
+    free_pattern_count_.fetch_sub(1, std::memory_order_relaxed);
+  }
+  const auto record = static_cast<std::uint32_t>(arena_.frames() + *slot);
+  memory::publish(arena_.record(record), FrameState::kFilling);
+  seal_record(put, record, *put.word);
+  link(put, record);
+  Account::count(put.account.patterns);
+  return true;
+}
+
+// Fills the record in and declares its page whole.
+void Store::seal_record(const Put& put, std::uint32_t number, std::uint64_t content) {
+  FrameRecord& record = arena_.record(number);
+  record.object = put.key.object;
+  record.content = content;
+  record.index = put.key.index;
+  record.pool = put.key.pool.value;
+  record.generation = put.generation;
+  record.epoch = arena_.epoch().value;
+  record.owner = arena_.node().value;
+  record.seal = seal_of(record);
+  memory::publish(record, FrameState::kHeld);
+}
+
+void Store::link(const Put& put, std::uint32_t record) {
+  index_.insert(put.place, record);
+  list_of(put.pool, *put.place.shard, record).push_newest(index_.links(), record, put.age);
+  if (!is_pattern(record) &&
+      put.pool.kind.load(std::memory_order_relaxed) == PoolKind::kEphemeral) {
+    ephemeral_frames_.fetch_add(1, std::memory_order_relaxed);
+    note_oldest_ephemeral(*put.place.shard);
+  }
+}
+
+AgeList& Store::list_of(Pool& pool, Shard& shard, std::uint32_t record) {
+  if (is_pattern(record)) {
+    return pool.patterns[shard.number];
+  }
+  return pool.kind.load(std::memory_order_relaxed) == PoolKind::kEphemeral
+             ? shard.ephemeral
+             : pool.frames[shard.number];
+}
+
+// ---- ephemeral pages give way ----
+
+std::optional<FrameAddress> Store::take_frame(Shard& locked) {
+  if (const auto frame = zone_.allocate_frame()) {
+    return frame;
+  }
+  if (ephemeral_frames_.load(std::memory_order_relaxed) == 0) {
+    return std::nullopt;
+  }
+  return evict_ephemeral(locked);
+}
+
+// Takes the frame of the least recently used ephemeral page of all shards. When its shard is busy
+// the caller's own shard must do; when that has none either, the put is refused rather than
+// waiting.
+std::optional<FrameAddress> Store::evict_ephemeral(Shard& locked) {
+  const Age now = ephemeral_age_.load(std::memory_order_relaxed);
+  Shard* victim = nullptr;
+  Age victim_distance = 0;
+  for (Shard& shard : index_.shards()) {
+    const std::uint64_t age = oldest_ephemeral_[shard.number].load(std::memory_order_relaxed);
+    const Age distance = now - static_cast<Age>(age);
+    if (age != kNoAge && (victim == nullptr || distance > victim_distance)) {
+      victim = &shard;
+      victim_distance = distance;
+    }
+  }
+  if (victim != nullptr && victim != &locked) {
+    const std::unique_lock lock(victim->mutex, std::try_to_lock);
+    const auto frame = lock.owns_lock() ? evict_oldest_of(*victim) : std::nullopt;
+    if (frame) {
+      return frame;
+    }
+  }
+  return evict_oldest_of(locked);
+}
+
+// The frame stays allocated: it goes straight to its next page.
+std::optional<FrameAddress> Store::evict_oldest_of(Shard& shard) {
+  const std::uint32_t record = shard.ephemeral.oldest();
+  if (record == kNoRecord) {
+    return std::nullopt;
+  }
+  FrameRecord& at = arena_.record(record);
+  const PageKey key{PoolId(at.pool), at.object, at.index};
+  // The slot serves this pool until destroy_pool() has swept this shard, so its account is right.
+  Account& account = *pools_[at.pool % memory::kPoolsMax].load()->account.load();
+  memory::publish(at, FrameState::kFree);
+  index_.erase(index_.place_of(key), record);
+  shard.ephemeral.remove(index_.links(), record);
+  note_oldest_ephemeral(shard);
+  ephemeral_frames_.fetch_sub(1, std::memory_order_relaxed);
+  account.uncharge();
+  Account::count(account.pages_evicted);
+  return FrameAddress{arena_.node(), record};
+}
+
+void Store::note_oldest_ephemeral(Shard& shard) {
+  const std::uint32_t record = shard.ephemeral.oldest();
+  oldest_ephemeral_[shard.number].store(record == kNoRecord ? kNoAge : index_.links()[record].age,
+                                        std::memory_order_relaxed);
+}
+
+// ---- get and flush ----
+
+GetResult Store::get(const PageKey& key, std::byte* page) {
+  Pool* pool = find_pool(key.pool);
+  if (pool == nullptr) {
+    return GetResult::kMissing;
+  }
+  Account& account = *pool->account.load(std::memory_order_relaxed);
+  const std::uint64_t number = Account::count(account.gets_total);
+  const Sample sample(clock_, number, account.get_ns);
+  const PageIndex::Place place = index_.place_of(key);
+  const std::lock_guard lock(place.shard->mutex);
+  const std::uint32_t record = index_.find(place, key);
+  if (record == kNoRecord) {
+    return GetResult::kMissing;
+  }
+  if (is_pattern(record)) {
+    memory::fill_page(page, arena_.record(record).content);
+  } else {
+    memory::copy_from_frame(page, arena_.frame(record));
+    if (pool->kind.load(std::memory_order_relaxed) == PoolKind::kEphemeral) {
+      place.shard->ephemeral.remove(index_.links(), record);
+      place.shard->ephemeral.push_newest(index_.links(), record, next_age(*pool, 0));
+      note_oldest_ephemeral(*place.shard);
+    }
+  }
+  Account::count(account.gets_succ);
+  return GetResult::kFound;
+}
+
+bool Store::flush_page(const PageKey& key) {
+  if (Pool* pool = find_pool(key.pool)) {
+    Account::count(pool->account.load(std::memory_order_relaxed)->flushes_total);
+  }
+  return flush_counted(key, &Account::pages_flushed);
+}
+
+bool Store::drop_demoted(const PageKey& key) {
+  return flush_counted(key, &Account::pages_demoted);
+}
+
+bool Store::flush_counted(const PageKey& key, Account::Counter Account::*counter) {
+  Pool* pool = find_pool(key.pool);
+  if (pool == nullptr) {
+    return false;
+  }
+  const PageIndex::Place place = index_.place_of(key);
+  const std::lock_guard lock(place.shard->mutex);
+  const std::uint32_t record = index_.find(place, key);
+  if (record == kNoRecord) {
+    return false;
+  }
+  remove(*pool, place, record);
+  Account::count(pool->account.load(std::memory_order_relaxed)->*counter);
+  return true;
+}
+
+// 004, Algorithm 1, lines 23-26. The shard is locked.
+void Store::remove(Pool& pool, const PageIndex::Place& place, std::uint32_t record) {
+  Account& account = *pool.account.load(std::memory_order_relaxed);
+  memory::publish(arena_.record(record), FrameState::kFree);
+  index_.erase(place, record);
+  list_of(pool, *place.shard, record).remove(index_.links(), record);
+  if (is_pattern(record)) {
+    account.patterns.fetch_sub(1, std::memory_order_relaxed);
+    const std::lock_guard lock(patterns_mutex_);
+    free_patterns_.insert(record - arena_.frames());
+    free_pattern_count_.fetch_add(1, std::memory_order_relaxed);
+    return;
+  }
+  if (pool.kind.load(std::memory_order_relaxed) == PoolKind::kEphemeral) {
+    ephemeral_frames_.fetch_sub(1, std::memory_order_relaxed);
+    note_oldest_ephemeral(*place.shard);
+  }
+  account.uncharge();
+  zone_.free_frame({arena_.node(), record});
+}
+
+std::uint64_t Store::flush_object(PoolId id, std::uint64_t object) {
+  Pool* pool = find_pool(id);
+  if (pool == nullptr) {
+    return 0;
+  }
+  Account& account = *pool->account.load(std::memory_order_relaxed);
+  Account::count(account.flushes_total);
+  const std::uint64_t pages = remove_matching(*pool, id, object);
+  account.pages_flushed.fetch_add(pages, std::memory_order_relaxed);
+  return pages;
+}
+
+// Removes the pool's pages, or those of one object, shard by shard.
+std::uint64_t Store::remove_matching(Pool& pool, PoolId id, std::optional<std::uint64_t> object) {
+  std::uint64_t pages = 0;
+  for (Shard& shard : index_.shards()) {
+    const std::lock_guard lock(shard.mutex);
+    pages += remove_from_list(pool, id, pool.frames[shard.number], object);
+    pages += remove_from_list(pool, id, pool.patterns[shard.number], object);
+    if (pool.kind.load(std::memory_order_relaxed) == PoolKind::kEphemeral) {
+      pages += remove_from_list(pool, id, shard.ephemeral, object);
+    }
+  }
+  return pages;
+}
+
+std::uint64_t Store::remove_from_list(Pool& pool, PoolId id, AgeList& list,
+                                      std::optional<std::uint64_t> object) {
+  std::uint64_t pages = 0;
+  std::uint32_t at = list.oldest();
+  while (at != kNoRecord) {
+    const std::uint32_t next = index_.links()[at].age_next;
+    const FrameRecord& record = arena_.record(at);
+    if (record.pool == id.value && (!object || record.object == *object)) {
+      remove(pool, index_.place_of({id, record.object, record.index}), at);
+      ++pages;
+    }
+    at = next;
+  }
+  return pages;
+}
+
+// ---- demotion ----
+
+std::size_t Store::oldest(PoolId id, std::span<PageKey> keys) {
+  Pool* pool = find_pool(id);
+  if (pool == nullptr || keys.empty()) {
+    return 0;
+  }
+  struct Candidate {
+    Age age;
+    PageKey key;
+  };
+  std::vector<Candidate> candidates;
+  const std::size_t per_shard = std::min(keys.size(), 8 + 2 * keys.size() / PageIndex::kShards);
+  for (Shard& shard : index_.shards()) {
+    const std::lock_guard lock(shard.mutex);
+    std::uint32_t at = pool->frames[shard.number].oldest();
+    for (std::size_t i = 0; i < per_shard && at != kNoRecord; ++i) {
+      const FrameRecord& record = arena_.record(at);
+      candidates.push_back({index_.links()[at].age, {id, record.object, record.index}});
+      at = index_.links()[at].age_next;
+    }
+  }
+  const std::size_t count = std::min(keys.size(), candidates.size());
+  const auto by_age = [](const Candidate& a, const Candidate& b) { return older(a.age, b.age); };
+  std::partial_sort(candidates.begin(), candidates.begin() + static_cast<std::ptrdiff_t>(count),
+                    candidates.end(), by_age);
+  for (std::size_t i = 0; i < count; ++i) {
+    keys[i] = candidates[i].key;
+  }
+  return count;
+}
+
+// ---- statistics ----
+
+Store::Allowance Store::allowance(ClientId id) const {
+  const Client* client = find_client(id);
+  if (client == nullptr) {
+    return {};
+  }
+  const Account& account = client->account;
+  return {account.used(), account.target()};
+}
+
+ClientStatistics Store::statistics_of(const Client& client) const {
+  const Account& account = client.account;
+  ClientStatistics result;
+  result.id = ClientId(client.id.load());
+  result.name = client.name;
+  result.used = account.used();
+  result.target = account.target();
+  result.patterns = account.patterns.load(std::memory_order_relaxed);
+  result.total = account.counters();
+  return result;
+}
+
+std::vector<ClientStatistics> Store::statistics() const {
+  const std::lock_guard lock(control_mutex_);
+  std::vector<ClientStatistics> result;
+  for (const auto& slot : clients_) {
+    const Client* client = slot.load();
+    if (client != nullptr && client->id.load() != 0) {
+      result.push_back(statistics_of(*client));
+    }
+  }
+  return result;
+}
+
+std::vector<ClientStatistics> Store::take_interval() {
+  std::vector<ClientStatistics> result = statistics();
+  const std::lock_guard lock(control_mutex_);
+  for (ClientStatistics& statistics : result) {
+    if (Client* client = find_client(statistics.id)) {
+      statistics.interval = statistics.total - client->last;
+      client->last = statistics.total;
+    }
+  }
+  return result;
+}
+
+LatencySnapshot Store::latency(ClientId id) const {
+  const Client* client = find_client(id);
+  if (client == nullptr) {
+    return {};
+  }
+  const Account& account = client->account;
+  return {account.put_ns.snapshot(), account.get_ns.snapshot()};
+}
+
+std::uint64_t Store::overhead_bytes() const {
+  const std::uint64_t records = std::uint64_t{arena_.frames()} + arena_.patterns();
+  return arena_.table_bytes() + records * PageIndex::kBytesPerRecord;
+}
+
+}  // namespace fallow::tmem
