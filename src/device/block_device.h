@@ -29,8 +29,10 @@ struct IoRequest {
   void (*done)(IoRequest* request, IoStatus status) = nullptr;
 
   // The device's own, between submit() and done(). Front ends leave them alone.
-  std::uint32_t parts_pending = 0;
+  std::uint64_t cursor = 0;         // bytes of the range that have been dealt with or handed on
+  std::uint32_t parts_pending = 0;  // transfers under way, plus one until the cursor is at the end
   IoStatus worst = IoStatus::kOk;
+  IoRequest* next_waiting = nullptr;
 };
 
 class BlockDevice {

@@ -1,0 +1,54 @@
+// A backing store in a file or on a block device, through io_uring.
+#pragma once
+
+#include <liburing.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "base/file.h"
+#include "base/result.h"
+#include "device/backing_store.h"
+
+namespace fallow {
+
+struct BackingOptions {
+  std::string path;
+  std::uint64_t size_bytes = 0;  // of the device: the file must be as large
+  // kCreate: the file is the daemon's own, made sparse on demand; content that a life before left
+  // in it is dropped. kUse: the file or block device is the operator's and must be there.
+  enum class Origin : std::uint8_t { kCreate, kUse } origin = Origin::kCreate;
+  // With kUse: content that the file already has may be dropped. Without it, content is an error: a
+  // device starts empty.
+  enum class Content : std::uint8_t { kKeep, kDiscard } content = Content::kKeep;
+};
+
+class BackingFile final : public BackingStore {
+ public:
+  // Errors (kInvalid) say what is wrong with the file and how to mend it: missing, too small,
+  // read-only, in use by another device, not empty. A refused file is unchanged.
+  static Result<std::unique_ptr<BackingFile>> open(const BackingOptions& options);
+  ~BackingFile() override;
+
+  // True when the host's page cache is bypassed (O_DIRECT).
+  [[nodiscard]] bool direct() const { return direct_; }
+
+  void submit(BackingIo* io) override;
+  [[nodiscard]] int event_fd() const override { return event_.get(); }
+  void poll() override;
+  void wait() override;
+
+ private:
+  BackingFile() = default;
+  Status start_ring();
+  void complete(io_uring_cqe* cqe);
+
+  UniqueFd file_;
+  UniqueFd event_;
+  bool direct_ = false;
+  bool ring_started_ = false;
+  io_uring ring_{};
+};
+
+}  // namespace fallow
