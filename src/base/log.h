@@ -17,8 +17,8 @@ class LogField {
   LogField(std::string_view key, const char* value) : key_(key), value_(value) {}
   LogField(std::string_view key, const std::string& value) : key_(key), value_(value) {}
   template <typename Number>
-    requires std::is_arithmetic_v<Number>
-  LogField(std::string_view key, Number value) : key_(key), value_(std::to_string(value)) {}
+  requires std::is_arithmetic_v<Number> LogField(std::string_view key, Number value)
+      : key_(key), value_(std::to_string(value)) {}
 
   [[nodiscard]] std::string_view key() const { return key_; }
   [[nodiscard]] const std::string& value() const { return value_; }

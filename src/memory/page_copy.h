@@ -19,7 +19,8 @@ void copy_from_frame(std::byte* destination, const std::byte* frame);
 // The checksum that the frame table keeps: XXH3, 64 bits, over the page.
 std::uint64_t page_checksum(const std::byte* page);
 
-// The word that the page consists of, when all 512 are the same. Leaves at the first difference.
+// The word that the page consists of, when all 512 are the same. Most other pages are told by
+// their first two words.
 std::optional<std::uint64_t> repeated_word(const std::byte* page);
 
 // Fills a page with one word.

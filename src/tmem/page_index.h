@@ -2,8 +2,11 @@
 // It lives in ordinary memory and can be rebuilt from the frame table.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
+#include <cstdlib>
 #include <limits>
+#include <memory>
 #include <mutex>
 #include <span>
 #include <vector>
@@ -47,8 +50,23 @@ class AgeList {
 struct alignas(64) Shard {
   std::mutex mutex;
   std::uint32_t number = 0;
-  std::span<std::uint32_t> buckets;  // heads of the chains
-  AgeList ephemeral;                 // frames of ephemeral pools, least recently used first
+  AgeList ephemeral;  // frames of ephemeral pools, least recently used first
+};
+
+// A large array on huge pages where the host has them: random access into it then mostly spares the
+// page walk, which in a VM costs more than the access.
+template <typename Item>
+class HugeArray {
+ public:
+  HugeArray(std::size_t count, Item initial);
+  [[nodiscard]] std::span<Item> items() const { return {items_.get(), count_}; }
+
+ private:
+  struct Free {
+    void operator()(Item* items) const { std::free(items); }
+  };
+  std::unique_ptr<Item[], Free> items_;
+  std::size_t count_;
 };
 
 // A hash table whose nodes are the frame table's records: chains run through Links by record
@@ -62,22 +80,34 @@ class PageIndex {
   struct Place {
     Shard* shard;
     std::uint32_t bucket;
+    std::uint16_t tag;  // one of sixteen bits: what the key adds to its bucket's filter
   };
   [[nodiscard]] Place place_of(const PageKey& key);
+  // False when the key is surely absent: two bytes tell, without the lock. True tells nothing.
+  // Without the lock an answer counts for the moment before whatever other threads are doing.
+  [[nodiscard]] bool may_contain(const Place& place) const {
+    const std::atomic_ref filter(filters_.items()[place.bucket]);
+    return (filter.load(std::memory_order_relaxed) & place.tag) != 0;
+  }
   [[nodiscard]] std::uint32_t find(const Place& place, const PageKey& key) const;
   void insert(const Place& place, std::uint32_t record);
   void erase(const Place& place, std::uint32_t record);
 
   [[nodiscard]] std::span<Shard> shards() { return shards_; }
-  [[nodiscard]] std::span<Links> links() { return links_; }
+  [[nodiscard]] std::span<Links> links() { return links_.items(); }
   // Bytes that one record costs here, for the store's account of its own memory.
-  static constexpr std::size_t kBytesPerRecord = sizeof(Links) + sizeof(std::uint32_t);
+  static constexpr std::size_t kBytesPerRecord =
+      sizeof(Links) + sizeof(std::uint32_t) + sizeof(std::uint16_t);
 
  private:
   std::span<memory::FrameRecord> records_;
   KeyHash hash_;
-  std::vector<Links> links_;
-  std::vector<std::uint32_t> buckets_;
+  std::uint64_t buckets_per_shard_;
+  HugeArray<Links> links_;
+  HugeArray<std::uint32_t> buckets_;  // heads of the chains; each shard guards its own run of them
+  // By bucket, the tags of its keys and of some that have left: cleared when the chain is empty.
+  // Written under the shard's lock, read without.
+  HugeArray<std::uint16_t> filters_;
   std::vector<Shard> shards_;
 };
 

@@ -15,8 +15,8 @@ using memory::FrameAddress;
 using memory::FrameRecord;
 using memory::FrameState;
 
-// Frames' share of all memory: 40 bytes of table, 20 of index and links, for each frame and each of
-// the pattern records.
+// What frames cost beyond themselves: 40 bytes of table, 22 of index and links, for each frame and
+// each of the pattern records.
 static_assert((sizeof(FrameRecord) + PageIndex::kBytesPerRecord) * 9 / 8 * 50 < kPageSize,
               "memory beyond frames must stay under 2% of them");
 
@@ -254,14 +254,40 @@ PutResult Store::put(const PageKey& key, const std::byte* page) {
           account,
           index_.place_of(key),
           next_age(*pool, number),
-          memory::repeated_word(page),
+          word_of(account, page),
           0};
+  if (const auto refusal = refuse_early(put)) {
+    return *refusal;
+  }
   const std::lock_guard lock(put.place.shard->mutex);
   const PutResult result = put_locked(put);
   if (result == PutResult::kStored) {
     Account::count(account.puts_succ);
   }
   return result;
+}
+
+// Not asked for when no record is free for it or the client's pools are closed: the page need not
+// be touched to be refused.
+std::optional<std::uint64_t> Store::word_of(const Account& account, const std::byte* page) const {
+  const bool usable =
+      account.target() != 0 && free_pattern_count_.load(std::memory_order_relaxed) != 0;
+  return usable ? memory::repeated_word(page) : std::nullopt;
+}
+
+// A put of a new page that cannot succeed is refused without a lock. (When the key may exist, its
+// old page must go first.)
+std::optional<PutResult> Store::refuse_early(const Put& put) const {
+  if (index_.may_contain(put.place) || put.word) {
+    return std::nullopt;
+  }
+  if (put.account.used() >= put.account.target()) {
+    return PutResult::kOverTarget;
+  }
+  if (zone_.free_frames() == 0 && ephemeral_frames_.load(std::memory_order_relaxed) == 0) {
+    return PutResult::kNoFrame;
+  }
+  return std::nullopt;
 }
 
 Age Store::next_age(const Pool& pool, std::uint64_t put_number) {

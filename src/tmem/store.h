@@ -135,6 +135,9 @@ class Store {
   [[nodiscard]] bool is_pattern(std::uint32_t record) const { return record >= arena_.frames(); }
   [[nodiscard]] AgeList& list_of(Pool& pool, Shard& shard, std::uint32_t record);
 
+  [[nodiscard]] std::optional<std::uint64_t> word_of(const Account& account,
+                                                     const std::byte* page) const;
+  [[nodiscard]] std::optional<PutResult> refuse_early(const Put& put) const;
   PutResult put_locked(Put& put);
   PutResult replace(Put& put, std::uint32_t record);
   PutResult replace_in_place(Put& put, std::uint32_t record);

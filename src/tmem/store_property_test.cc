@@ -99,15 +99,14 @@ class Model {
  private:
   PutResult place(const PageKey& key, std::uint64_t content, const ModelPool& pool,
                   ModelClient& client) {
-    const bool word = content % 2 == 0;
+    const bool word = content % 2 == 0 && free_patterns > 0;
     const auto old = pages.find(key);
     const bool had_frame = old != pages.end() && !old->second.pattern;
-    const bool had_pattern = old != pages.end() && old->second.pattern;
     if (client.target == 0) {
       drop(key);
       return PutResult::kOverTarget;
     }
-    if (word && (had_pattern || free_patterns > 0)) {
+    if (word) {
       drop(key);
       --free_patterns;
       ++client.patterns;

@@ -1,0 +1,44 @@
+// A benchmark case: ours and the peer, measured in turn within one run, medians compared.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace fallow::bench {
+
+struct Measurement {
+  double ours = 0;
+  double peer = 0;
+};
+
+struct Result {
+  std::string name;
+  Measurement median;
+  std::string unit;
+  std::string better;  // "higher" or "lower"
+  // ours / peer: of the medians, as rounds share the machine's mood only in pairs.
+  [[nodiscard]] double ratio() const { return median.peer == 0 ? 0 : median.ours / median.peer; }
+};
+
+struct Settings {
+  // A smoke run: less memory, fewer rounds; its figures are not to be quoted.
+  enum class Length { kFull, kQuick } length = Length::kFull;
+};
+
+struct Case {
+  std::string name;
+  std::string unit;
+  std::string better;
+  std::string about;
+  std::function<Result(const Case&, const Settings&)> run;
+};
+
+std::vector<Case> store_cases();
+
+// Calls the two in turn, `rounds` times each after one warm-up, and takes each side's median.
+Result measure_in_turn(const Case& what, unsigned rounds, const std::function<double()>& ours,
+                       const std::function<double()>& peer);
+
+}  // namespace fallow::bench

@@ -1,0 +1,83 @@
+// fallow-bench: runs benchmark cases and prints their ratios.
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdio>
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "bench/bench_case.h"
+
+namespace fallow::bench {
+namespace {
+
+struct Arguments {
+  std::vector<std::string> names;
+  bool quick = false;
+  bool json = false;
+  bool list = false;
+};
+
+void print(const Result& result, const Arguments& arguments) {
+  if (arguments.json) {
+    nlohmann::ordered_json line = {{"case", result.name},        {"ours", result.median.ours},
+                                   {"peer", result.median.peer}, {"ratio", result.ratio()},
+                                   {"unit", result.unit},        {"better", result.better}};
+    if (arguments.quick) {
+      line["quick"] = true;
+    }
+    std::cout << line.dump() << std::endl;
+    return;
+  }
+  std::printf("%-32s %14.1f %14.1f %9.3f  %s, %s is better\n", result.name.c_str(),
+              result.median.ours, result.median.peer, result.ratio(), result.unit.c_str(),
+              result.better.c_str());
+  std::fflush(stdout);
+}
+
+bool wanted(const Arguments& arguments, const std::string& name) {
+  return arguments.names.empty() ||
+         std::find(arguments.names.begin(), arguments.names.end(), name) != arguments.names.end();
+}
+
+int run(const Arguments& arguments) {
+  const std::vector<Case> cases = store_cases();
+  for (const std::string& name : arguments.names) {
+    const auto known = [&name](const Case& one) { return one.name == name; };
+    if (std::none_of(cases.begin(), cases.end(), known)) {
+      std::cerr << "fallow-bench: no case '" << name << "': see --list\n";
+      return 2;
+    }
+  }
+  if (!arguments.json && !arguments.list) {
+    std::printf("%-32s %14s %14s %9s\n", "case", "ours", "peer", "ratio");
+  }
+  const Settings settings{arguments.quick ? Settings::Length::kQuick : Settings::Length::kFull};
+  for (const Case& one : cases) {
+    if (arguments.list) {
+      std::printf("%-32s %s\n", one.name.c_str(), one.about.c_str());
+    } else if (wanted(arguments, one.name)) {
+      std::fprintf(stderr, "running %s ...\n", one.name.c_str());
+      print(one.run(one, settings), arguments);
+    }
+  }
+  return 0;
+}
+
+}  // namespace
+}  // namespace fallow::bench
+
+int main(int argc, char** argv) {
+  fallow::bench::Arguments arguments;
+  CLI::App app{"Benchmarks: ours and the peer in one run", "fallow-bench"};
+  app.add_option("CASE", arguments.names, "cases to run (default: all)");
+  app.add_flag("--quick", arguments.quick, "a smoke run: small, and its figures mean nothing");
+  app.add_flag("--json", arguments.json, "one JSON object a line");
+  app.add_flag("--list", arguments.list, "list the cases");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  }
+  return fallow::bench::run(arguments);
+}
