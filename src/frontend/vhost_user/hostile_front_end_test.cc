@@ -289,7 +289,6 @@ TEST_F(HostileFrontEnd, memoryThatVanishes_endsTheConnectionOnly) {
 TEST_F(HostileFrontEnd, dataThatVanishes_isAnErrorAndNoZeros) {
   TestExport held(FakeBlockDevice::Completion::kOnPoll);
   held.device().hold();
-  held.device().bytes().assign(held.device().bytes().size(), std::byte{7});
   auto front = TestFrontEnd::connect(held.path(), {});
   ASSERT_TRUE(front.ok());
   DriverQueue& queue = (*front)->queue(0);

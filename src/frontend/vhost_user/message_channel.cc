@@ -8,6 +8,16 @@
 #include <cstring>
 
 namespace fallow::vhost_user {
+namespace {
+
+// No request takes one, and a peer that sends us its own end could leave without our noticing.
+bool is_socket(int fd) {
+  int type = 0;
+  socklen_t size = sizeof type;
+  return ::getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0;
+}
+
+}  // namespace
 
 MessageChannel::MessageChannel(UniqueFd socket) : socket_(std::move(socket)) {
   ::fcntl(socket_.get(), F_SETFL, ::fcntl(socket_.get(), F_GETFL) | O_NONBLOCK);
@@ -74,6 +84,9 @@ Status MessageChannel::take_fds(msghdr& head) {
       int fd = -1;
       std::memcpy(&fd, CMSG_DATA(item) + i * sizeof fd, sizeof fd);
       message_.fds.emplace_back(fd);
+      if (is_socket(fd)) {
+        return invalid("a vhost-user message brings a socket");
+      }
     }
   }
   // The kernel has closed what did not fit into the buffer.
