@@ -1,0 +1,119 @@
+#include "frontend/vhost_user/message_channel.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <cstring>
+
+namespace fallow::vhost_user {
+namespace {
+
+// No request takes one, and a peer that sends us its own end could leave without our noticing.
+bool is_socket(int fd) {
+  int type = 0;
+  socklen_t size = sizeof type;
+  return ::getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0;
+}
+
+}  // namespace
+
+MessageChannel::MessageChannel(UniqueFd socket) : socket_(std::move(socket)) {
+  ::fcntl(socket_.get(), F_SETFL, ::fcntl(socket_.get(), F_GETFL) | O_NONBLOCK);
+  message_.fds.reserve(kFdsMax);
+}
+
+Result<MessageChannel::Event> MessageChannel::receive() {
+  if (received_ < sizeof(Header)) {
+    auto* header = reinterpret_cast<std::byte*>(&message_.header);
+    auto event = read_into(header + received_, sizeof(Header) - received_);
+    if (!event || *event != Event::kMessage) {
+      return event;
+    }
+    FALLOW_TRY(check_header(message_.header));
+  }
+  const std::size_t payload = received_ - sizeof(Header);
+  if (payload == message_.header.size) {
+    return Event::kMessage;
+  }
+  return read_into(message_.bytes.data() + payload, message_.header.size - payload);
+}
+
+void MessageChannel::next() {
+  message_.fds.clear();
+  message_.header = {};
+  received_ = 0;
+}
+
+// kMessage here: all of `want` has come.
+Result<MessageChannel::Event> MessageChannel::read_into(std::byte* to, std::size_t want) {
+  while (want > 0) {
+    iovec part{to, want};
+    alignas(cmsghdr) char control[CMSG_SPACE(kFdsMax * sizeof(int))];
+    msghdr head{};
+    head.msg_iov = &part;
+    head.msg_iovlen = 1;
+    head.msg_control = control;
+    head.msg_controllen = sizeof control;
+    const ssize_t got = ::recvmsg(socket_.get(), &head, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+    if (got < 0 && errno == EINTR) {
+      continue;
+    }
+    if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+      return Event::kNothingYet;
+    }
+    if (got <= 0) {
+      return Event::kClosed;
+    }
+    FALLOW_TRY(take_fds(head));
+    to += got;
+    want -= static_cast<std::size_t>(got);
+    received_ += static_cast<std::size_t>(got);
+  }
+  return Event::kMessage;
+}
+
+Status MessageChannel::take_fds(msghdr& head) {
+  for (cmsghdr* item = CMSG_FIRSTHDR(&head); item != nullptr; item = CMSG_NXTHDR(&head, item)) {
+    if (item->cmsg_level != SOL_SOCKET || item->cmsg_type != SCM_RIGHTS) {
+      continue;
+    }
+    const std::size_t count = (item->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+    for (std::size_t i = 0; i < count; ++i) {
+      int fd = -1;
+      std::memcpy(&fd, CMSG_DATA(item) + i * sizeof fd, sizeof fd);
+      message_.fds.emplace_back(fd);
+      if (is_socket(fd)) {
+        return invalid("a vhost-user message brings a socket");
+      }
+    }
+  }
+  // The kernel has closed what did not fit into the buffer.
+  if ((head.msg_flags & MSG_CTRUNC) != 0 || message_.fds.size() > kFdsMax) {
+    return invalid("a vhost-user message brings more than " + std::to_string(kFdsMax) +
+                   " file descriptors");
+  }
+  return {};
+}
+
+Status MessageChannel::send(const Reply& reply) {
+  const ssize_t sent =
+      ::send(socket_.get(), reply.bytes.data(), reply.size, MSG_NOSIGNAL | MSG_DONTWAIT);
+  if (sent != static_cast<ssize_t>(reply.size)) {
+    return failed_errno("the front end does not take its reply", sent < 0 ? errno : EAGAIN);
+  }
+  return {};
+}
+
+bool MessageChannel::hung_up() const {
+  pollfd query{socket_.get(), POLLRDHUP, 0};
+  return !socket_.valid() ||
+         (::poll(&query, 1, 0) == 1 && (query.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0);
+}
+
+void MessageChannel::close() {
+  socket_.reset();
+}
+
+}  // namespace fallow::vhost_user

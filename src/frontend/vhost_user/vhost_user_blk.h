@@ -1,0 +1,75 @@
+// A block device offered to a virtual machine: a vhost-user-blk back end at a Unix socket.
+//
+// It serves one front end at a time; another that connects meanwhile is closed at once. When a
+// front end goes, in the middle of requests or not, what is in flight completes first, then its
+// memory is unmapped, then the next one is accepted. Nothing that a front end or its guest does
+// ends the process or holds up the loop.
+//
+// Every method on the loop's thread, save statistics().
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "base/event_loop.h"
+#include "base/result.h"
+#include "device/block_device.h"
+#include "frontend/vhost_user/export_statistics.h"
+#include "frontend/vhost_user/session.h"
+
+namespace fallow {
+
+struct ExportOptions {
+  std::string name;         // for logs
+  std::string socket_path;  // empty: no socket, only adopt()
+  // Only the queues that a front end starts cost anything. QEMU makes one for each virtual CPU and
+  // does not start with fewer on offer.
+  unsigned queues_max = 64;  // 1 to 256
+  std::string serial;        // what the guest reads as the disk's serial; the first 20 characters
+};
+
+class VhostUserBlk {
+ public:
+  // `loop` and `device` outlive the export, which watches the device's event_fd() and polls it.
+  static Result<std::unique_ptr<VhostUserBlk>> create(EventLoop& loop, BlockDevice& device,
+                                                      ExportOptions options);
+  // After stop() has called back, or before any front end has connected.
+  ~VhostUserBlk();
+  VhostUserBlk(const VhostUserBlk&) = delete;
+  VhostUserBlk& operator=(const VhostUserBlk&) = delete;
+
+  // Takes a front end that has been connected otherwise. Fails when there is one already.
+  Status adopt(UniqueFd socket);
+
+  // Accepts nobody any more, completes what is in flight, disconnects, removes the socket; then
+  // calls `drained`, never before it returns.
+  void stop(std::function<void()> drained);
+
+  // Any thread.
+  [[nodiscard]] ExportStatistics statistics() const { return counters_.snapshot(); }
+
+ private:
+  VhostUserBlk(EventLoop& loop, BlockDevice& device, ExportOptions options);
+  Status listen();
+  Status watch_device();
+  void on_device();
+  void on_connection();
+  void watch_listener();
+  void unwatch_listener();
+  void session_ended();
+  void finish_stop();
+
+  EventLoop& loop_;
+  BlockDevice& device_;
+  ExportOptions options_;
+  vhost_user::DeviceShape shape_;
+  vhost_user::ExportCounters counters_;
+  UniqueFd listener_;
+  bool listening_ = false;  // the listener is watched
+  bool device_watched_ = false;
+  std::function<void()> drained_;  // set: stop() was called
+  std::shared_ptr<vhost_user::Session> session_;
+};
+
+}  // namespace fallow

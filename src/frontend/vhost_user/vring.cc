@@ -1,0 +1,106 @@
+#include "frontend/vhost_user/vring.h"
+
+#include <fcntl.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <string_view>
+
+#include "frontend/vhost_user/virtio_ring_abi.h"
+
+namespace fallow::vhost_user {
+
+Result<UniqueFd> adopt_eventfd(UniqueFd fd) {
+  char target[64] = {};
+  const std::string link = "/proc/self/fd/" + std::to_string(fd.get());
+  // Reading the link asks nothing of the file itself, which might not answer.
+  const ssize_t length = ::readlink(link.c_str(), target, sizeof target - 1);
+  if (length <= 0 || std::string_view(target) != "anon_inode:[eventfd]") {
+    return invalid("a ring's notification descriptor is not an eventfd");
+  }
+  ::fcntl(fd.get(), F_SETFL, ::fcntl(fd.get(), F_GETFL) | O_NONBLOCK);
+  return fd;
+}
+
+void drain_eventfd(int fd) {
+  std::uint64_t count = 0;
+  const iovec part{&count, sizeof count};
+  [[maybe_unused]] const ssize_t got = ::preadv2(fd, &part, 1, -1, RWF_NOWAIT);
+}
+
+Status Vring::check_stopped() const {
+  if (started()) {
+    return invalid("a started ring cannot be set up anew: stop it with GET_VRING_BASE first");
+  }
+  return {};
+}
+
+Status Vring::set_size(std::uint32_t size) {
+  FALLOW_TRY(check_stopped());
+  FALLOW_TRY(Virtqueue::check_size(size));
+  size_ = size;
+  return {};
+}
+
+Status Vring::set_addresses(const VringAddress& addresses) {
+  FALLOW_TRY(check_stopped());
+  if (addresses.flags != 0) {
+    return invalid("a ring asks for a dirty log, which was not offered");
+  }
+  addresses_ = addresses;
+  return {};
+}
+
+Status Vring::set_base(std::uint32_t base) {
+  FALLOW_TRY(check_stopped());
+  if (base > UINT16_MAX) {
+    return invalid("a ring's base is larger than 65535");
+  }
+  base_ = static_cast<std::uint16_t>(base);
+  return {};
+}
+
+Status Vring::start(UniqueFd kick, std::uint64_t features,
+                    const BlockQueue::Environment& environment) {
+  if (!started()) {
+    if (!addresses_) {
+      return invalid("a ring is started before its addresses are set");
+    }
+    Virtqueue::Settings settings;
+    settings.size = size_;
+    settings.addresses = *addresses_;
+    settings.base = base_;
+    settings.event_index = (features & bit(VIRTIO_RING_F_EVENT_IDX)) != 0;
+    settings.indirect = (features & bit(VIRTIO_RING_F_INDIRECT_DESC)) != 0;
+    auto ring = Virtqueue::map(environment.memory, settings);
+    if (!ring) {
+      return ring.error();
+    }
+    queue_ = std::make_unique<BlockQueue>(std::move(*ring), environment);
+  }
+  kick_ = std::move(kick);
+  return {};
+}
+
+std::uint16_t Vring::stop() {
+  if (started()) {
+    base_ = queue_->next_available();
+    queue_.reset();
+    kick_.reset();
+  }
+  return base_;
+}
+
+void Vring::reset() {
+  stop();
+  *this = Vring();
+}
+
+void Vring::signal_error() {
+  if (error_.valid()) {
+    const std::uint64_t one = 1;
+    [[maybe_unused]] const ssize_t written = ::write(error_.get(), &one, sizeof one);
+  }
+}
+
+}  // namespace fallow::vhost_user

@@ -1,0 +1,39 @@
+// A device that stops the program when a front end hands it a request that it must have refused.
+#pragma once
+
+#include "base/check.h"
+#include "frontend/vhost_user/fake_block_device.h"
+
+namespace fallow::fuzz {
+
+class CheckingDevice final : public BlockDevice {
+ public:
+  explicit CheckingDevice(std::uint64_t size_bytes)
+      : device_(size_bytes, vhost_user::FakeBlockDevice::Completion::kOnPoll) {}
+
+  [[nodiscard]] std::uint64_t size_bytes() const override { return device_.size_bytes(); }
+  [[nodiscard]] std::uint32_t logical_block_size() const override { return 4096; }
+  [[nodiscard]] int event_fd() const override { return device_.event_fd(); }
+  [[nodiscard]] std::uint64_t in_flight() const override { return device_.in_flight(); }
+  void poll() override { device_.poll(); }
+
+  void submit(IoRequest* request) override {
+    CHECK(request->done != nullptr);
+    CHECK(request->offset % kSectorSize == 0 && request->length % kSectorSize == 0);
+    CHECK(request->offset <= size_bytes() && request->length <= size_bytes() - request->offset);
+    std::uint64_t sum = 0;
+    for (const iovec& segment : request->segments) {
+      sum += segment.iov_len;
+    }
+    const bool transfer = request->op == IoOp::kRead || request->op == IoOp::kWrite;
+    CHECK(!transfer || sum == request->length);
+    CHECK(transfer || request->segments.empty());
+    CHECK((request->op == IoOp::kFlush) == (request->length == 0));
+    device_.submit(request);  // touches every byte of the segments
+  }
+
+ private:
+  vhost_user::FakeBlockDevice device_;
+};
+
+}  // namespace fallow::fuzz

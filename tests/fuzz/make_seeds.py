@@ -1,0 +1,135 @@
+#!/usr/bin/env python3
+"""Writes the hand-made part of the seed corpus: sessions and rings that go all the way, from which
+the fuzzers start. Usage: make_seeds.py [CORPUS_FOLDER]"""
+import pathlib
+import struct
+import sys
+
+NEXT, WRITE, INDIRECT = 1, 2, 4
+USER = 0x10000
+IN, OUT, FLUSH, GET_ID, DISCARD, WRITE_ZEROES = 0, 1, 4, 8, 11, 13
+
+
+def descriptor(address, length, flags=0, following=0):
+    return struct.pack("<QIHH", address, length, flags, following)
+
+
+def available(heads, index=None):
+    ring = b"".join(struct.pack("<H", head) for head in heads).ljust(32, b"\0")
+    return struct.pack("<HH", 0, len(heads) if index is None else index) + ring + b"\0\0"
+
+
+def header(kind, sector=0):
+    return struct.pack("<IIQ", kind, 0, sector)
+
+
+def guest(descriptors, heads, blocks, index=None):
+    """A ring of 16 at address 0, and blocks of {address: bytes}."""
+    memory = bytearray(b"".join(descriptors).ljust(256, b"\0") + available(heads, index))
+    for address, data in blocks.items():
+        memory.extend(b"\0" * (address + len(data) - len(memory)))
+        memory[address:address + len(data)] = data
+    return bytes(memory)
+
+
+def chain(kind, length, sector=0, data=b"", writable=False):
+    """One request at descriptors 0 to 2, its header at 0x200, its data at 0x400."""
+    return guest([descriptor(0x200, 16, NEXT, 1),
+                  descriptor(0x400, length, NEXT | (WRITE if writable else 0), 2),
+                  descriptor(0x300, 1, WRITE)],
+                 [0], {0x200: header(kind, sector), 0x400: data})
+
+
+def rings():
+    zone = struct.pack("<QII", 8, 8, 0)
+    yield "read", chain(IN, 512, writable=True)
+    yield "read_far", chain(IN, 512, sector=1 << 60, writable=True)
+    yield "write", chain(OUT, 1024, 4, b"x" * 64)
+    yield "across_regions", guest([descriptor(0x200, 16, NEXT, 1),
+                                   descriptor(0x7f00, 512, NEXT | WRITE, 2),
+                                   descriptor(0x300, 1, WRITE)], [0], {0x200: header(IN)})
+    yield "flush", guest([descriptor(0x200, 16, NEXT, 1), descriptor(0x300, 1, WRITE)], [0],
+                         {0x200: header(FLUSH)})
+    yield "get_id", chain(GET_ID, 20, writable=True)
+    yield "discard", chain(DISCARD, 16, data=zone)
+    yield "write_zeroes", chain(WRITE_ZEROES, 16, data=struct.pack("<QII", 0, 8, 1))
+    table = (descriptor(0x200, 16, NEXT, 1) + descriptor(0x400, 512, NEXT | WRITE, 2) +
+             descriptor(0x300, 1, WRITE))
+    yield "indirect", guest([descriptor(0x800, 48, INDIRECT)], [0],
+                            {0x200: header(IN), 0x800: table})
+    yield "loop", guest([descriptor(0x200, 16, NEXT, 1), descriptor(0x200, 16, NEXT, 0)], [0], {})
+    yield "jump", guest([], [0], {}, index=40)
+    yield "head", guest([], [99], {})
+    yield "split_header", guest([descriptor(0x200, 5, NEXT, 1), descriptor(0x205, 11, NEXT, 2),
+                                 descriptor(0x400, 513, WRITE)], [0], {0x200: header(IN)})
+    yield "two", guest([descriptor(0x200, 16, NEXT, 1), descriptor(0x300, 1, WRITE),
+                        descriptor(0x210, 16, NEXT, 3), descriptor(0x301, 1, WRITE)], [0, 2, 0],
+                       {0x200: header(FLUSH) + header(77)})
+
+
+def message(request, payload=b"", fds=0, flags=8):
+    return struct.pack("<BBH", request, fds << 4 | flags, len(payload)) + payload
+
+
+def state(request, index, value):
+    return message(request, struct.pack("<II", index, value))
+
+
+def poke(offset, data):
+    return b"".join(struct.pack("<BHB", 96, offset + i, len(data[i:i + 255])) + data[i:i + 255]
+                    for i in range(0, len(data), 255))
+
+
+MEMORY = message(5, struct.pack("<II", 1, 0) + struct.pack("<QQQQ", 0, 0x10000, USER, 0), fds=8)
+
+
+def negotiate():
+    return (message(1, flags=0) + message(15, flags=0) + message(16, struct.pack("<Q", 0x209), flags=0) +
+            message(17, flags=0) + message(3) + message(2, struct.pack("<Q", 0x170007646)) +
+            message(24, struct.pack("<III", 0, 60, 0) + bytes(60), flags=0))
+
+
+def start(index, size=16):
+    address = struct.pack("<IIQQQQ", index, 0, USER, USER + 0xf000, USER + 256, 0)
+    return (state(8, index, size) + state(10, index, 0) + message(9, address) +
+            message(13, struct.pack("<Q", index), fds=5) + message(12, struct.pack("<Q", index), fds=4) +
+            state(18, index, 1))
+
+
+def sessions():
+    yield "negotiate", negotiate()
+    yield "no_acknowledgement", message(3, flags=0) + MEMORY + start(0)
+    for name, memory in rings():
+        yield "serve_" + name, negotiate() + MEMORY + poke(0, memory) + start(0) + b"\x40\x80\x80"
+    read = dict(rings())["read"]
+    full = negotiate() + MEMORY + poke(0, read) + start(0)
+    yield "stop", full + b"\x40" + message(11, struct.pack("<II", 0, 0), flags=0) + start(0)
+    yield "vanish", full + b"\x78\x40\x80\x80"
+    yield "new_table", full + b"\x40" + MEMORY + b"\x40"
+    yield "two_queues", full + start(3) + b"\x40\x43"
+    yield "reset", full + message(4) + message(34)
+    yield "no_fd", negotiate() + message(12, struct.pack("<Q", 0x100)) + message(13, struct.pack("<Q", 0x100))
+    yield "many_fds", negotiate() + message(3, fds=15)
+    yield "overlap", negotiate() + message(
+        5, struct.pack("<II", 2, 0) + struct.pack("<QQQQ", 0, 0x8000, USER, 0) * 2, fds=9)
+    yield "set_config", negotiate() + message(25, struct.pack("<III", 0, 4, 0) + bytes(4))
+    yield "unknown", negotiate() + message(40) + message(41, flags=0)
+    yield "own_socket", message(1, flags=0) + b"\x01\x10\x32\0"
+    yield "partial", b"\x70\x05\x01\0\0\0\x01\x80"
+
+
+def write(folder, name, data):
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / ("seed_" + name)).write_bytes(data)
+
+
+def main():
+    corpus = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else pathlib.Path(__file__).parent / "corpus")
+    for name, memory in rings():
+        write(corpus / "descriptor_chain_fuzz", name, b"\x03" + memory)
+    write(corpus / "descriptor_chain_fuzz", "read_plain", b"\x04" + dict(rings())["read"])
+    for name, script in sessions():
+        write(corpus / "vhost_user_messages_fuzz", name, script)
+
+
+main()
