@@ -390,15 +390,20 @@ ConfigReading read_config(std::string_view text) {
   return reading;
 }
 
-Result<Config> load_config(const std::string& path) {
+Result<ConfigReading> read_config_file(const std::string& path) {
   const Result<std::string> text = read_text_file(path, kFileBytesMax);
   FALLOW_TRY(text);
-  ConfigReading reading = read_config(*text);
-  if (reading.errors.empty()) {
-    return std::move(reading.config);
+  return read_config(*text);
+}
+
+Result<Config> load_config(const std::string& path) {
+  Result<ConfigReading> reading = read_config_file(path);
+  FALLOW_TRY(reading);
+  if (reading->errors.empty()) {
+    return std::move(reading->config);
   }
   std::string lines;
-  for (const ConfigError& error : reading.errors) {
+  for (const ConfigError& error : reading->errors) {
     lines +=
         (lines.empty() ? "" : "\n") + path + ":" + std::to_string(error.line) + ": " + error.text;
   }

@@ -47,6 +47,8 @@ struct ConfigReading {
 };
 
 ConfigReading read_config(std::string_view toml);
+// Fails only when the file cannot be read.
+Result<ConfigReading> read_config_file(const std::string& path);
 
 // The file's configuration, or kInvalid with one line "FILE:LINE: what" for each error.
 Result<Config> load_config(const std::string& path);
