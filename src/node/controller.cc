@@ -1,6 +1,7 @@
 #include "node/controller.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "base/check.h"
 #include "base/log.h"
@@ -82,33 +83,47 @@ void Controller::decide(Occasion occasion) {
   std::sort(latest_.begin(), latest_.end(),
             [](const auto& left, const auto& right) { return left.id < right.id; });
   forget_the_gone();
-  if (occasion == Occasion::kInterval && !something_happened()) {
+  const bool active = occasion == Occasion::kInterval && had_activity();
+  const std::set<ClientId> clients = latest_clients();
+  if (!active && occasion == Occasion::kInterval && clients == clients_decided_) {
     return;
   }
+  std::set_difference(clients.begin(), clients.end(), clients_decided_.begin(),
+                      clients_decided_.end(), std::inserter(fresh_, fresh_.end()));
   DecisionRecord record{.at_ns = clock_.now_ns(),
                         .policy = figures_.policy,
-                        .statistics = statistics_for(occasion),
+                        .statistics = active ? statistics_so_far() : statistics_to_start(occasion),
                         .decisions = {}};
-  record.decisions = policy_->decide(record.statistics);
+  record.decisions =
+      active ? policy_->decide(record.statistics) : policy_->start(record.statistics);
   CHECK(record.decisions.size() == latest_.size());
   ++figures_.decisions;
-  clients_decided_ = latest_clients();
+  clients_decided_ = clients;
+  if (active) {
+    fresh_.clear();
+  }
   carry_out(record);
   remember(std::move(record));
 }
 
-// An operation, or a VM that came or went: a policy that counts VMs must see that too.
-bool Controller::something_happened() const {
-  return std::any_of(latest_.begin(), latest_.end(), had_operations) ||
-         latest_clients() != clients_decided_;
+bool Controller::had_activity() const {
+  return std::any_of(latest_.begin(), latest_.end(), had_operations);
 }
 
-policy::NodeStatistics Controller::statistics_for(Occasion occasion) const {
+policy::NodeStatistics Controller::statistics_so_far() const {
   policy::NodeStatistics statistics{.total = accounts_.total_frames(), .vms = {}};
   for (const tmem::ClientStatistics& client : latest_) {
     statistics.vms.push_back(policy_statistics(client));
-    if (occasion == Occasion::kPolicyChanged) {
-      statistics.vms.back().target = policy_->initial_target(statistics.total, latest_.size());
+  }
+  return statistics;
+}
+
+policy::NodeStatistics Controller::statistics_to_start(Occasion occasion) const {
+  policy::NodeStatistics statistics = statistics_so_far();
+  const std::uint64_t initial = policy_->initial_target(statistics.total, latest_.size());
+  for (std::size_t i = 0; i < latest_.size(); ++i) {
+    if (occasion == Occasion::kPolicyChanged || fresh_.contains(latest_[i].id)) {
+      statistics.vms[i].target = initial;
     }
   }
   return statistics;
@@ -149,6 +164,7 @@ void Controller::remember(DecisionRecord record) {
 void Controller::forget_the_gone() {
   const std::set<ClientId> here = latest_clients();
   std::erase_if(memories_, [&](const auto& entry) { return !here.contains(entry.first); });
+  std::erase_if(fresh_, [&](ClientId client) { return !here.contains(client); });
 }
 
 std::set<ClientId> Controller::latest_clients() const {

@@ -82,8 +82,9 @@ class Controller {
   enum class Occasion { kInterval, kPolicyChanged };
 
   void decide(Occasion occasion);
-  [[nodiscard]] bool something_happened() const;
-  [[nodiscard]] policy::NodeStatistics statistics_for(Occasion occasion) const;
+  [[nodiscard]] bool had_activity() const;
+  [[nodiscard]] policy::NodeStatistics statistics_so_far() const;
+  [[nodiscard]] policy::NodeStatistics statistics_to_start(Occasion occasion) const;
   void carry_out(const DecisionRecord& record);
   void remember(DecisionRecord record);
   void forget_the_gone();
@@ -97,6 +98,9 @@ class Controller {
   std::unique_ptr<policy::Policy> policy_;
   std::vector<tmem::ClientStatistics> latest_;  // by client id: in the order of their coming
   std::set<ClientId> clients_decided_;          // that the last decision was about
+  // Came since the last decision that had activity to judge by. Their initial targets follow the
+  // number of VMs, so that VMs which come one after the other start with equal shares.
+  std::set<ClientId> fresh_;
   std::deque<DecisionRecord> history_;
   std::size_t history_rows_ = 0;  // VMs in all records of history_
   // What recall() tells, with the moment in the place of the age; the VMs of latest_ only. Kept

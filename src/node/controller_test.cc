@@ -89,13 +89,27 @@ TEST_F(ControllerTest, Tick_nothingHappened_policyIsNotAsked) {
   EXPECT_EQ(controller.history().size(), 1u);
 }
 
-TEST_F(ControllerTest, Tick_idleVmUnderSmartAlloc_keepsItsTargetWhileNothingHappens) {
-  accounts_.add(1, "a", 1000).used = 0;
+TEST_F(ControllerTest, Tick_idleVmsUnderSmartAlloc_startAndStayAtEqualShares) {
   Controller& controller = this->controller("smart-alloc:P=2");
-  for (int i = 0; i < 5; ++i) {
+  for (const char* name : {"a", "b", "c"}) {
+    const auto id = static_cast<std::uint32_t>(accounts_.clients.size() + 1);
+    accounts_.add(id, name, controller.initial_target(id)).used = 0;
+    controller.tick();
     controller.tick();
   }
-  EXPECT_THAT(accounts_.sent, ElementsAre(Pair(1, 980)));  // it came: one decision
+  for (const tmem::ClientStatistics& client : accounts_.clients) {
+    EXPECT_EQ(client.target, 333u);
+  }
+}
+
+TEST_F(ControllerTest, Tick_vmComesWhileOthersAreBusy_theirTargetsAreScaled) {
+  Controller& controller = this->controller("smart-alloc:P=2");
+  accounts_.add(1, "a", 1000);
+  accounts_.put(0, 1, 1);
+  controller.tick();
+  accounts_.add(2, "b", controller.initial_target(2)).used = 0;
+  controller.tick();
+  EXPECT_THAT(accounts_.sent, ElementsAre(Pair(1, 667), Pair(2, 333)));
 }
 
 TEST_F(ControllerTest, Tick_getsAndFlushes_areOperationsToo) {
@@ -167,7 +181,7 @@ TEST_F(ControllerTest, SetPolicy_takesEffectAtOnce) {
 }
 
 TEST_F(ControllerTest, SetPolicy_anotherPolicy_startsFromItsInitialTargets) {
-  accounts_.add(1, "a", 0).used = 500;
+  accounts_.add(1, "a", 0).used = 0;
   accounts_.add(2, "b", 0).used = 500;
   controller("no-tmem").set_policy(policy_of("smart-alloc"));
   EXPECT_THAT(accounts_.sent, ElementsAre(Pair(1, 500), Pair(2, 500)));
@@ -176,7 +190,9 @@ TEST_F(ControllerTest, SetPolicy_anotherPolicy_startsFromItsInitialTargets) {
 TEST_F(ControllerTest, SetPolicy_sameWithOtherSettings_goesOnFromItsTargets) {
   accounts_.add(1, "a", 700);
   accounts_.add(2, "b", 300);
-  controller("smart-alloc:P=2").set_policy(policy_of("smart-alloc:P=5"));
+  accounts_.put(0, 1, 1);
+  controller("smart-alloc:P=2").tick();
+  controller_->set_policy(policy_of("smart-alloc:P=5"));
   EXPECT_THAT(accounts_.sent, IsEmpty());
 }
 

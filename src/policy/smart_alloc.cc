@@ -70,6 +70,18 @@ std::vector<Decision> SmartAlloc::decide(const NodeStatistics& statistics) const
   return decisions;
 }
 
+std::vector<Decision> SmartAlloc::start(const NodeStatistics& statistics) const {
+  std::vector<Decision> decisions;
+  for (const VmStatistics& vm : statistics.vms) {
+    decisions.push_back({vm.id, vm.target,
+                         "starts with " + std::to_string(vm.target) + " of " +
+                             std::to_string(statistics.total) + " pages, among " +
+                             std::to_string(statistics.vms.size()) + " VMs"});
+  }
+  fit(decisions, statistics.total);
+  return decisions;
+}
+
 // 004, Algorithm 4, lines 8-22.
 Decision SmartAlloc::decide_vm(const VmStatistics& vm, std::uint64_t total) const {
   const std::uint64_t puts_failed = left_of(vm.puts_total, vm.puts_succ);

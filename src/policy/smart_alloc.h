@@ -19,6 +19,9 @@ class SmartAlloc final : public Policy {
   explicit SmartAlloc(SmartAllocSettings settings) : settings_(settings) {}
 
   [[nodiscard]] std::vector<Decision> decide(const NodeStatistics& statistics) const override;
+  // Targets stay, scaled down when they add up to more than the node has: nobody shrinks for having
+  // used nothing yet.
+  [[nodiscard]] std::vector<Decision> start(const NodeStatistics& statistics) const override;
   // An equal share.
   [[nodiscard]] std::uint64_t initial_target(std::uint64_t total,
                                              std::uint64_t vm_count) const override;

@@ -146,6 +146,13 @@ TEST(SmartAlloc, Decide_allKeepFailing_targetsConvergeToEqualShares) {
   }
 }
 
+TEST(SmartAlloc, Start_unusedTargets_areNotShrunk) {
+  NodeStatistics statistics = example_statistics();
+  EXPECT_THAT(targets_of(smart(2 * kPercent, 50).start(statistics)), ElementsAre(500, 400, 100));
+  statistics.vms[2].target = 350;
+  EXPECT_THAT(targets_of(smart(2 * kPercent, 50).start(statistics)), ElementsAre(400, 320, 280));
+}
+
 TEST(SmartAlloc, InitialTarget_threeVms_isAThird) {
   EXPECT_EQ(smart(2 * kPercent, 50).initial_target(1000, 3), 333u);
 }
