@@ -212,6 +212,12 @@ Result<std::uint32_t> parse_block_size(const std::string& text) {
   return invalid("'" + text + "' must be 512 or 4096");
 }
 
+// Whether there is such a group is asked where the daemon runs, not where its file is checked.
+Result<std::string> parse_group(const std::string& text) {
+  FALLOW_TRY(check_name(text));
+  return text;
+}
+
 // "off" becomes empty.
 Result<std::string> parse_listen(const std::string& text) {
   if (text == "off") {
@@ -263,6 +269,7 @@ void read_device(TableReader& reader, Config& config) {
   reader.take<std::string>("backing_dir", &config.backing_dir, parse_folder);
   reader.take<std::uint64_t>("demotion", &config.demotion_pages_per_second, parse_demotion);
   reader.take<std::uint32_t>("block_size", &config.block_size, parse_block_size);
+  reader.take<std::string>("socket_group", &config.socket_group, parse_group);
 }
 
 void read_metrics(TableReader& reader, Config& config) {

@@ -28,6 +28,7 @@ struct Config {
   std::string backing_dir = "/var/lib/fallow";
   std::uint64_t demotion_pages_per_second = 0;  // 0: off
   std::uint32_t block_size = 4096;
+  std::string socket_group{};  // may open the VMs' sockets; empty: only the daemon's user
   // [metrics]
   std::string metrics_listen = "127.0.0.1:9464";  // empty: off
   // [log]

@@ -56,6 +56,7 @@ history = 5
 backing_dir = "/tmp/b"
 demotion = "64M"
 block_size = 512
+socket_group = "kvm"
 [metrics]
 listen = "[::1]:80"
 [log]
@@ -79,6 +80,7 @@ size = 8192
   EXPECT_EQ(config.backing_dir, "/tmp/b");
   EXPECT_EQ(config.demotion_pages_per_second, 16384u);
   EXPECT_EQ(config.block_size, 512u);
+  EXPECT_EQ(config.socket_group, "kvm");
   EXPECT_EQ(config.metrics_listen, "[::1]:80");
   EXPECT_EQ(config.log_level, LogLevel::kDebug);
   ASSERT_EQ(config.vms.size(), 2u);
@@ -149,6 +151,7 @@ TEST(ReadConfig, BadValues_refusedWithTheirLine) {
   EXPECT_THAT(error_in("device", "demotion = \"fast\""), HasSubstr("\"off\""));
   EXPECT_THAT(error_in("device", "demotion = -1"), HasSubstr("\"off\""));
   EXPECT_THAT(error_in("device", "block_size = 1024"), HasSubstr("512 or 4096"));
+  EXPECT_THAT(error_in("device", "socket_group = \"\""), HasSubstr("socket_group"));
   EXPECT_THAT(error_in("metrics", "listen = \"9464\""), HasSubstr("HOST:PORT"));
   EXPECT_THAT(error_in("metrics", "listen = \"h:70000\""), HasSubstr("HOST:PORT"));
   EXPECT_THAT(error_in("log", "level = \"loud\""), HasSubstr("debug, info, warning or error"));
