@@ -38,6 +38,11 @@ class Policy {
   virtual ~Policy() = default;
   // One decision for every VM, in the order given. Any thread.
   [[nodiscard]] virtual std::vector<Decision> decide(const NodeStatistics& statistics) const = 0;
+  // The same when there is no activity to judge by: VMs came or went, or the policy has just been
+  // chosen. The targets given are the VMs' own so far, or initial_target() for those that start.
+  [[nodiscard]] virtual std::vector<Decision> start(const NodeStatistics& statistics) const {
+    return decide(statistics);
+  }
   // The target of a VM that has just come, before its first interval is over.
   [[nodiscard]] virtual std::uint64_t initial_target(std::uint64_t total,
                                                      std::uint64_t vm_count) const = 0;

@@ -1,0 +1,187 @@
+#include "cli/command_line.h"
+
+#include <CLI/CLI.hpp>
+#include <filesystem>
+
+#include "base/text.h"
+#include "node/control_client.h"
+#include "node/vm_rules.h"
+
+namespace fallow::cli {
+namespace {
+
+constexpr std::uint64_t kWatchIntervalNsMin = 10'000'000;
+
+// The words as CLI11 leaves them, before ours are checked.
+struct Words {
+  Command command;
+  bool json = false;
+  bool force = false;
+  std::string size;
+  std::string backing;
+  std::string interval;
+  std::string count;
+};
+
+// A subcommand that does something, when it is the one that was called.
+CLI::App* leaf(CLI::App& parent, const std::string& name, const std::string& help, Words& words,
+               Action action) {
+  CLI::App* app = parent.add_subcommand(name, help);
+  app->callback([&words, action] { words.command.action = action; });
+  return app;
+}
+
+CLI::App* group(CLI::App& parent, const std::string& name, const std::string& help) {
+  CLI::App* app = parent.add_subcommand(name, help);
+  app->require_subcommand(1);
+  return app;
+}
+
+void add_vm_commands(CLI::App& app, Words& words) {
+  CLI::App* vm = group(app, "vm", "The VMs of this node");
+  Command& command = words.command;
+  CLI::App* add = leaf(*vm, "add", "Add a VM: a disk for it to swap to", words, Action::kVmAdd);
+  add->add_option("NAME", command.name, "Letters, digits, '.', '_', '-'")->required();
+  add->add_option("--size", words.size, "Of the disk, for example 2G")->required();
+  add->add_option("--backing", words.backing,
+                  "Existing file or block device for pages that memory refuses; without it the "
+                  "daemon makes a sparse file");
+  add->add_flag("--discard-backing", command.vm.discard_backing,
+                "What the backing file holds may be overwritten");
+  leaf(*vm, "list", "All VMs with their figures", words, Action::kVmList);
+  CLI::App* show = leaf(*vm, "show", "Everything about one VM", words, Action::kVmShow);
+  show->add_option("NAME", command.name)->required();
+  CLI::App* remove =
+      leaf(*vm, "remove", "Remove a VM and its disk's content", words, Action::kVmRemove);
+  remove->add_option("NAME", command.name)->required();
+  remove->add_flag("--force", words.force, "Even while a front end is connected");
+}
+
+void add_policy_commands(CLI::App& app, Words& words) {
+  CLI::App* policy = group(app, "policy", "Who may hold how many frames");
+  Command& command = words.command;
+  leaf(*policy, "show", "The policy in force", words, Action::kPolicyShow);
+  leaf(*policy, "list", "All policies with their settings", words, Action::kPolicyList);
+  CLI::App* set = leaf(*policy, "set", "Switch the policy, at once", words, Action::kPolicySet);
+  set->add_option("SPEC", command.spec, "For example smart-alloc:P=2,threshold=64")->required();
+  CLI::App* eval = leaf(*policy, "eval", "Run a policy on statistics from standard input", words,
+                        Action::kPolicyEval);
+  eval->add_option("SPEC", command.spec, "For example smart-alloc:P=2,threshold=64")->required();
+  eval->footer(
+      "Reads {\"node\":{\"total\":N},\"vms\":[{\"id\":\"a\",\"target\":N,\"used\":N,"
+      "\"puts_total\":N,\"puts_succ\":N,\"cumul_puts_failed\":N}, ...]} (pages; counters of one "
+      "interval, but for cumul_puts_failed, which may be left out; unknown keys are errors) and "
+      "prints {\"vms\":[{\"id\":\"a\",\"target\":N,\"reason\":\"...\"}, ...]}. Needs no daemon.");
+}
+
+void add_other_commands(CLI::App& app, Words& words) {
+  Command& command = words.command;
+  leaf(app, "status", "The node's figures", words, Action::kStatus);
+  CLI::App* explain = leaf(app, "explain", "Why a VM has what it has", words, Action::kExplain);
+  explain->add_option("VM", command.name)->required();
+  CLI::App* config = group(app, "config", "The daemon's configuration file");
+  CLI::App* check =
+      leaf(*config, "check", "Check a file whole, without a daemon", words, Action::kConfigCheck);
+  check->add_option("FILE", command.file)->required();
+  CLI::App* watch = leaf(app, "watch", "A live table of all VMs", words, Action::kWatch);
+  watch->add_option("--count", words.count, "Stop after so many tables");
+  watch->add_option("--interval", words.interval, "Between tables; the node's own if not given");
+}
+
+void describe(CLI::App& app, Words& words) {
+  app.description("Asks and steers fallowd, which pools this host's idle memory for its VMs.");
+  app.footer("Exit codes: 0 done, 1 failed, 2 wrong use or input, 3 daemon not reachable.");
+  app.set_version_flag("--version", std::string("fallow ") + FALLOW_VERSION);
+  app.require_subcommand(1);
+  // The options below are understood behind any subcommand too.
+  app.fallthrough();
+  app.add_flag("--json", words.json, "Answer in JSON");
+  words.command.socket_path = node::kDefaultControlSocket;
+  app.add_option("--socket", words.command.socket_path, "The daemon's control socket")
+      ->envname("FALLOW_SOCKET")
+      ->capture_default_str();
+  add_other_commands(app, words);
+  add_policy_commands(app, words);
+  add_vm_commands(app, words);
+}
+
+Status check_vm_words(Words& words) {
+  node::VmRequest& vm = words.command.vm;
+  vm.name = words.command.name;
+  const Result<std::uint64_t> size = node::parse_vm_size(words.size);
+  FALLOW_TRY(size);
+  vm.size_bytes = *size;
+  if (!words.backing.empty()) {
+    // The daemon has a working directory of its own.
+    std::error_code error;
+    vm.backing_path = std::filesystem::absolute(words.backing, error).lexically_normal().string();
+  }
+  return node::check_vm_request(vm);
+}
+
+Status check_watch_words(Words& words) {
+  if (!words.count.empty()) {
+    const Result<std::uint64_t> count = parse_count(words.count);
+    if (!count || *count == 0) {
+      return invalid("--count must be a whole number, 1 or more, not '" + words.count + "'");
+    }
+    words.command.watch_count = *count;
+  }
+  if (!words.interval.empty()) {
+    const Result<std::uint64_t> ns = parse_duration_ns(words.interval);
+    FALLOW_TRY(ns);
+    if (*ns < kWatchIntervalNsMin) {
+      return invalid("--interval must be 10ms or more");
+    }
+    words.command.watch_interval_ns = *ns;
+  }
+  return {};
+}
+
+Status check_words(Words& words) {
+  Command& command = words.command;
+  command.form = words.json ? Form::kJson : Form::kHuman;
+  command.remove_mode = words.force ? node::RemoveMode::kForce : node::RemoveMode::kIfIdle;
+  if (!command.name.empty()) {
+    FALLOW_TRY(check_name(command.name));
+  }
+  return command.action == Action::kVmAdd   ? check_vm_words(words)
+         : command.action == Action::kWatch ? check_watch_words(words)
+                                            : Status();
+}
+
+// CLI11 says only that a command is missing when it does not know the one given.
+std::string describe_error(const CLI::App& app, const CLI::Error& error) {
+  const std::vector<std::string> left = app.remaining(true);
+  const bool unknown = dynamic_cast<const CLI::RequiredError*>(&error) != nullptr && !left.empty();
+  return (unknown ? "no command '" + left.front() + "' is known here" : error.what()) +
+         std::string(" (see fallow --help)");
+}
+
+Command print(std::string text) {
+  return {.action = Action::kPrint, .text = std::move(text)};
+}
+
+}  // namespace
+
+Result<Command> parse_command_line(const std::vector<std::string>& words) {
+  CLI::App app("", "fallow");
+  Words read;
+  describe(app, read);
+  try {
+    // CLI11 takes them from the back.
+    app.parse(std::vector<std::string>(words.rbegin(), words.rend()));
+  } catch (const CLI::CallForVersion& version) {
+    return print(std::string(version.what()) + "\n");
+  } catch (const CLI::CallForHelp&) {
+    return print(app.help());
+  } catch (const CLI::CallForAllHelp&) {
+    return print(app.help("", CLI::AppFormatMode::All));
+  } catch (const CLI::Error& error) {
+    return invalid(describe_error(app, error));
+  }
+  FALLOW_TRY(check_words(read));
+  return read.command;
+}
+
+}  // namespace fallow::cli

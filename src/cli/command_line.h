@@ -1,0 +1,49 @@
+// What the operator asked for: the words of the command line, checked as far as they can be without
+// asking anybody.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "node/views.h"
+
+namespace fallow::cli {
+
+enum class Action {
+  kPrint,  // help or version: `text` to standard output, done
+  kStatus,
+  kVmAdd,
+  kVmList,
+  kVmShow,
+  kVmRemove,
+  kPolicyShow,
+  kPolicyList,
+  kPolicySet,
+  kPolicyEval,
+  kExplain,
+  kConfigCheck,
+  kWatch,
+};
+
+enum class Form { kHuman, kJson };
+
+struct Command {
+  Action action = Action::kPrint;
+  Form form = Form::kHuman;
+  std::string socket_path{};
+  std::string text{};    // kPrint
+  std::string name{};    // of a VM
+  std::string spec{};    // of a policy
+  std::string file{};    // of a configuration
+  node::VmRequest vm{};  // kVmAdd
+  node::RemoveMode remove_mode = node::RemoveMode::kIfIdle;
+  std::uint64_t watch_count = 0;        // 0: without end
+  std::uint64_t watch_interval_ns = 0;  // 0: the node's
+};
+
+// `words` without the program's name. Errors are kInvalid, one line.
+Result<Command> parse_command_line(const std::vector<std::string>& words);
+
+}  // namespace fallow::cli

@@ -1,0 +1,135 @@
+#include "cli/json_output.h"
+
+#include <nlohmann/json.hpp>
+
+namespace fallow::cli {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+// Paths may be any bytes; what is no UTF-8 must not throw.
+std::string line(const Json& json) {
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+Json json_of(const tmem::Counters& counters) {
+  return {{"puts_total", counters.puts_total},       {"puts_succ", counters.puts_succ},
+          {"gets_total", counters.gets_total},       {"gets_succ", counters.gets_succ},
+          {"flushes_total", counters.flushes_total}, {"pages_flushed", counters.pages_flushed},
+          {"pages_evicted", counters.pages_evicted}, {"pages_demoted", counters.pages_demoted}};
+}
+
+Json json_of(const node::NodeView& node) {
+  return {{"version", node.version},
+          {"epoch", node.epoch},
+          {"uptime_ns", node.uptime_ns},
+          {"frames_total", node.frames_total},
+          {"frames_free", node.frames_free},
+          {"patterns", node.patterns},
+          {"interval_ns", node.interval_ns},
+          {"policy", node.policy},
+          {"intervals", node.intervals},
+          {"decisions", node.decisions},
+          {"target_changes", node.target_changes},
+          {"vm_count", node.vm_count}};
+}
+
+Json json_of(const node::VmView& vm) {
+  return {{"name", vm.name},
+          {"size_bytes", vm.size_bytes},
+          {"block_size", vm.block_size},
+          {"socket_path", vm.socket_path},
+          {"backing_path", vm.backing_path},
+          {"connected", vm.connected},
+          {"used", vm.used},
+          {"target", vm.target},
+          {"patterns", vm.patterns},
+          {"backing_pages", vm.backing_pages},
+          {"demotion_pages_per_second", vm.demotion_pages_per_second},
+          {"total", json_of(vm.total)},
+          {"interval", json_of(vm.interval)},
+          {"put_p50_ns", vm.put_p50_ns},
+          {"put_p99_ns", vm.put_p99_ns},
+          {"get_p50_ns", vm.get_p50_ns},
+          {"get_p99_ns", vm.get_p99_ns},
+          {"memory_reads", vm.memory_reads},
+          {"backing_reads", vm.backing_reads},
+          {"hole_reads", vm.hole_reads},
+          {"memory_writes", vm.memory_writes},
+          {"backing_writes", vm.backing_writes},
+          {"io_errors", vm.io_errors},
+          {"reason", vm.reason}};
+}
+
+Json json_of(const node::TargetChange& change) {
+  return {{"age_ns", change.age_ns},
+          {"target_before", change.target_before},
+          {"target_after", change.target_after},
+          {"used", change.used},
+          {"puts_failed", change.puts_failed},
+          {"policy", change.policy},
+          {"reason", change.reason}};
+}
+
+Json json_of(const node::PolicyView& policy) {
+  return {{"name", policy.name}, {"summary", policy.summary}, {"settings", policy.settings}};
+}
+
+Json json_of(const node::ConfigError& error) {
+  return {{"line", error.line}, {"text", error.text}};
+}
+
+template <typename View>
+Json list_of(const std::vector<View>& views) {
+  Json list = Json::array();
+  for (const View& view : views) {
+    list.push_back(json_of(view));
+  }
+  return list;
+}
+
+}  // namespace
+
+std::string to_json(const node::NodeView& node) {
+  return line(json_of(node));
+}
+
+std::string to_json(const node::VmView& vm) {
+  return line(json_of(vm));
+}
+
+std::string to_json(const node::NodeSnapshot& snapshot) {
+  return line({{"node", json_of(snapshot.node)}, {"vms", list_of(snapshot.vms)}});
+}
+
+std::string to_json(const node::Explanation& explanation) {
+  return line({{"vm", json_of(explanation.vm)},
+               {"policy", explanation.policy},
+               {"findings", explanation.findings},
+               {"changes", list_of(explanation.changes)}});
+}
+
+std::string to_json(const node::CurrentPolicy& policy) {
+  return line({{"spec", policy.spec},
+               {"name", policy.policy.name},
+               {"summary", policy.policy.summary},
+               {"settings", policy.policy.settings}});
+}
+
+std::string to_json(const std::vector<node::PolicyView>& policies) {
+  return line({{"policies", list_of(policies)}});
+}
+
+std::string to_json(const node::PolicySwitch& done) {
+  return line({{"spec", done.spec}, {"previous", done.previous}});
+}
+
+std::string to_json(const std::vector<node::ConfigError>& errors) {
+  return line({{"valid", errors.empty()}, {"errors", list_of(errors)}});
+}
+
+std::string removed_to_json(const std::string& vm) {
+  return line({{"removed", vm}});
+}
+
+}  // namespace fallow::cli

@@ -1,0 +1,22 @@
+// Answers for programs: one JSON value, one line, ended. The fields are the views' own names.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "node/config.h"
+#include "node/views.h"
+
+namespace fallow::cli {
+
+std::string to_json(const node::NodeView& node);
+std::string to_json(const node::VmView& vm);
+std::string to_json(const node::NodeSnapshot& snapshot);  // {"node":{...},"vms":[...]}
+std::string to_json(const node::Explanation& explanation);
+std::string to_json(const node::CurrentPolicy& policy);
+std::string to_json(const std::vector<node::PolicyView>& policies);  // {"policies":[...]}
+std::string to_json(const node::PolicySwitch& done);
+std::string to_json(const std::vector<node::ConfigError>& errors);  // {"valid":...,"errors":[...]}
+std::string removed_to_json(const std::string& vm);                 // {"removed":"a"}
+
+}  // namespace fallow::cli

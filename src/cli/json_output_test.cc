@@ -1,0 +1,54 @@
+#include "cli/json_output.h"
+
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+namespace fallow::cli {
+namespace {
+
+using nlohmann::json;
+
+TEST(ToJson, Snapshot_isOneLineWithNodeAndVms) {
+  node::NodeSnapshot snapshot;
+  snapshot.node.frames_total = 5;
+  snapshot.vms.resize(2);
+  snapshot.vms[1].name = "b";
+  snapshot.vms[1].interval.puts_total = 7;
+  const std::string text = to_json(snapshot);
+  EXPECT_EQ(text.find('\n'), text.size() - 1);
+  const json parsed = json::parse(text);
+  EXPECT_EQ(parsed["node"]["frames_total"], 5);
+  EXPECT_EQ(parsed["vms"][1]["name"], "b");
+  EXPECT_EQ(parsed["vms"][1]["interval"]["puts_total"], 7);
+}
+
+TEST(ToJson, Explanation_hasFindingsAndChanges) {
+  node::Explanation explanation;
+  explanation.findings = {"x"};
+  explanation.changes.resize(1);
+  explanation.changes[0].target_after = 9;
+  const json parsed = json::parse(to_json(explanation));
+  EXPECT_EQ(parsed["findings"][0], "x");
+  EXPECT_EQ(parsed["changes"][0]["target_after"], 9);
+}
+
+TEST(ToJson, EmptyLists_areLists) {
+  EXPECT_EQ(to_json(std::vector<node::PolicyView>{}), "{\"policies\":[]}\n");
+  EXPECT_EQ(to_json(std::vector<node::ConfigError>{}), "{\"valid\":true,\"errors\":[]}\n");
+}
+
+TEST(ToJson, ConfigErrors_areListed) {
+  const json parsed = json::parse(to_json(std::vector<node::ConfigError>{{3, "bad"}}));
+  EXPECT_EQ(parsed["valid"], false);
+  EXPECT_EQ(parsed["errors"][0]["line"], 3);
+}
+
+TEST(ToJson, BytesThatAreNoUtf8_areReplaced) {
+  node::VmView vm;
+  vm.backing_path = "/\xff";
+  EXPECT_FALSE(json::parse(to_json(vm), nullptr, false).is_discarded());
+}
+
+}  // namespace
+}  // namespace fallow::cli

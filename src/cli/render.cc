@@ -1,0 +1,172 @@
+#include "cli/render.h"
+
+#include <algorithm>
+#include <cstdio>
+
+#include "base/text.h"
+#include "base/units.h"
+#include "cli/table.h"
+#include "node/explain.h"
+
+namespace fallow::cli {
+namespace {
+
+std::string number(std::uint64_t value) {
+  return std::to_string(value);
+}
+
+std::uint64_t failed_puts(const tmem::Counters& counters) {
+  return counters.puts_total - std::min(counters.puts_total, counters.puts_succ);
+}
+
+std::string state_of(const node::VmView& vm) {
+  return vm.connected ? "connected" : "waiting";
+}
+
+// "label   value" lines, the values below each other.
+std::string render_pairs(const std::vector<std::pair<std::string, std::string>>& pairs) {
+  std::size_t width = 0;
+  for (const auto& [label, value] : pairs) {
+    width = std::max(width, label.size());
+  }
+  std::string text;
+  for (const auto& [label, value] : pairs) {
+    text += label + std::string(width + 2 - label.size(), ' ') + value + "\n";
+  }
+  return text;
+}
+
+std::string memory_line(const node::NodeView& node) {
+  return format_pages(node.frames_total - std::min(node.frames_total, node.frames_free)) +
+         " used of " + format_pages(node.frames_total) + ", " + format_pages(node.frames_free) +
+         " free";
+}
+
+std::string render_counters(const tmem::Counters& counters) {
+  return number(counters.puts_total) + " puts (" + number(failed_puts(counters)) + " failed), " +
+         number(counters.gets_total) + " gets, " + number(counters.flushes_total) + " flushes";
+}
+
+std::string render_latency(std::uint64_t p50_ns, std::uint64_t p99_ns) {
+  return "median " + format_ns(p50_ns) + ", 99% within " + format_ns(p99_ns);
+}
+
+std::string demotion_of(const node::VmView& vm) {
+  return vm.demotion_pages_per_second == 0
+             ? "off"
+             : number(vm.demotion_pages_per_second) + " pages a second";
+}
+
+}  // namespace
+
+std::string format_pages(std::uint64_t pages) {
+  constexpr std::uint64_t kPagesMax = ~std::uint64_t{0} >> kPageShift;
+  return format_size(Pages(std::min(pages, kPagesMax)).bytes());
+}
+
+std::string format_ns(std::uint64_t ns) {
+  static constexpr const char* kUnits[] = {"ns", "us", "ms", "s"};
+  double value = static_cast<double>(ns);
+  std::size_t unit = 0;
+  while (value >= 1000 && unit + 1 < std::size(kUnits)) {
+    value /= 1000;
+    ++unit;
+  }
+  char buffer[48];
+  std::snprintf(buffer, sizeof buffer, unit == 0 ? "%.0f %s" : "%.1f %s", value, kUnits[unit]);
+  return buffer;
+}
+
+std::string render(const node::NodeView& node) {
+  return render_pairs(
+      {{"version", node.version + ", epoch " + number(node.epoch)},
+       {"up", node::format_age(node.uptime_ns)},
+       {"memory", memory_line(node)},
+       {"patterns", number(node.patterns) + " pages held without a frame"},
+       {"VMs", number(node.vm_count)},
+       {"policy", node.policy},
+       {"interval", format_ns(node.interval_ns)},
+       {"controller", number(node.intervals) + " intervals, " + number(node.decisions) +
+                          " decisions, " + number(node.target_changes) + " targets changed"}});
+}
+
+std::string render(const node::VmView& vm) {
+  return render_pairs(
+      {{"name", vm.name},
+       {"disk", format_size(vm.size_bytes) + ", blocks of " + number(vm.block_size) + " bytes"},
+       {"socket", vm.socket_path + " (" + state_of(vm) + ")"},
+       {"backing", vm.backing_path + " (" + format_pages(vm.backing_pages) + " in use)"},
+       {"memory", format_pages(vm.used) + " of a target of " + format_pages(vm.target)},
+       {"patterns", number(vm.patterns) + " pages held without a frame"},
+       {"demotion", demotion_of(vm) + ", " + number(vm.total.pages_demoted) + " pages so far"},
+       {"interval", render_counters(vm.interval)},
+       {"since it came", render_counters(vm.total)},
+       {"put", render_latency(vm.put_p50_ns, vm.put_p99_ns)},
+       {"get", render_latency(vm.get_p50_ns, vm.get_p99_ns)},
+       {"pages read", number(vm.memory_reads) + " from memory, " + number(vm.backing_reads) +
+                          " from the backing store, " + number(vm.hole_reads) + " from holes"},
+       {"pages written", number(vm.memory_writes) + " to memory, " + number(vm.backing_writes) +
+                             " to the backing store"},
+       {"I/O errors", number(vm.io_errors)},
+       {"last decision", vm.reason.empty() ? "none yet" : vm.reason}});
+}
+
+std::string render(const std::vector<node::VmView>& vms) {
+  constexpr Align kRight = Align::kRight;
+  Table table({{"VM"},
+               {"STATE"},
+               {"SIZE", kRight},
+               {"USED", kRight},
+               {"TARGET", kRight},
+               {"BACKING", kRight},
+               {"PUTS", kRight},
+               {"FAILED", kRight},
+               {"GETS", kRight},
+               {"FLUSHES", kRight}});
+  for (const node::VmView& vm : vms) {
+    table.add_row({vm.name, state_of(vm), format_size(vm.size_bytes), format_pages(vm.used),
+                   format_pages(vm.target), format_pages(vm.backing_pages),
+                   number(vm.interval.puts_total), number(failed_puts(vm.interval)),
+                   number(vm.interval.gets_total), number(vm.interval.flushes_total)});
+  }
+  return table.text();
+}
+
+std::string render(const node::NodeSnapshot& snapshot) {
+  return memory_line(snapshot.node) + "; " + snapshot.node.policy + "\n" + render(snapshot.vms);
+}
+
+std::string render(const node::Explanation& explanation) {
+  std::string text = explanation.vm.name + ":\n";
+  for (const std::string& finding : explanation.findings) {
+    text += "  " + finding + "\n";
+  }
+  if (explanation.changes.empty()) {
+    return text;
+  }
+  Table table({{"AGO", Align::kRight},
+               {"TARGET", Align::kRight},
+               {"USED", Align::kRight},
+               {"FAILED", Align::kRight},
+               {"REASON"}});
+  for (const node::TargetChange& change : explanation.changes) {
+    table.add_row({node::format_age(change.age_ns),
+                   number(change.target_before) + " -> " + number(change.target_after),
+                   number(change.used), number(change.puts_failed), change.reason});
+  }
+  return text + "\nTarget changes, in pages:\n" + table.text();
+}
+
+std::string render(const node::CurrentPolicy& policy) {
+  return policy.spec + "\n" + policy.policy.summary + "\n";
+}
+
+std::string render(const std::vector<node::PolicyView>& policies) {
+  Table table({{"POLICY"}, {"WHAT IT DOES"}, {"SETTINGS"}});
+  for (const node::PolicyView& policy : policies) {
+    table.add_row({policy.name, policy.summary, policy.settings.empty() ? "-" : policy.settings});
+  }
+  return table.text();
+}
+
+}  // namespace fallow::cli

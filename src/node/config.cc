@@ -1,0 +1,420 @@
+#include "node/config.h"
+
+#include <algorithm>
+#include <functional>
+#include <optional>
+#include <set>
+
+// Errors as values: no exception leaves the parser.
+#define TOML_EXCEPTIONS 0
+#include <toml++/toml.h>
+
+#include "base/file.h"
+#include "base/text.h"
+#include "base/units.h"
+#include "node/vm_rules.h"
+#include "policy/policy.h"
+
+namespace fallow::node {
+namespace {
+
+constexpr std::size_t kFileBytesMax = 1 << 20;
+constexpr std::uint64_t kMemoryBytesMin = std::uint64_t{1} << 20;
+constexpr std::uint64_t kMemoryBytesMax = std::uint64_t{64} << 40;
+constexpr std::uint64_t kIntervalNsMin = 10'000'000;
+constexpr std::uint64_t kIntervalNsMax = 3'600'000'000'000;
+constexpr std::uint64_t kHistoryMax = 100'000;
+// sun_path less its final 0.
+constexpr std::size_t kSocketPathMax = 107;
+
+using Errors = std::vector<ConfigError>;
+
+// How many letters must be changed, added or left out to make one word of the other.
+std::size_t edit_distance(std::string_view left, std::string_view right) {
+  std::vector<std::size_t> row(right.size() + 1);
+  for (std::size_t j = 0; j < row.size(); ++j) {
+    row[j] = j;
+  }
+  for (std::size_t i = 0; i < left.size(); ++i) {
+    std::size_t diagonal = row[0];
+    row[0] = i + 1;
+    for (std::size_t j = 0; j < right.size(); ++j) {
+      const std::size_t replaced = diagonal + (left[i] == right[j] ? 0 : 1);
+      diagonal = row[j + 1];
+      row[j + 1] = std::min({replaced, diagonal + 1, row[j] + 1});
+    }
+  }
+  return row.back();
+}
+
+// "did you mean 'interval'?", or all that there are when none is near.
+std::string suggestion(std::string_view word, const std::set<std::string>& known) {
+  std::string all;
+  for (const std::string& candidate : known) {
+    if (edit_distance(word, candidate) <= 2) {
+      return "did you mean '" + candidate + "'?";
+    }
+    all += (all.empty() ? "" : ", ") + candidate;
+  }
+  return "known here: " + all;
+}
+
+// Reads one table key by key and remembers which keys it was asked for: the others are errors.
+class TableReader {
+ public:
+  TableReader(const toml::table& table, std::string name, Errors& errors)
+      : table_(table), name_(std::move(name)), errors_(errors) {}
+
+  // Leaves `*into` alone when the key is missing or wrong. Text or a whole number, through `parse`.
+  template <typename T>
+  bool take(const std::string& key, T* into, const std::function<Result<T>(std::string)>& parse) {
+    known_.insert(key);
+    const toml::node* node = table_.get(key);
+    if (node == nullptr) {
+      return false;
+    }
+    const std::optional<std::string> text = text_of(*node);
+    if (!text) {
+      error(*node, key + " must be text in quotes or a whole number");
+      return true;
+    }
+    Result<T> value = parse(*text);
+    if (!value) {
+      error(*node, key + ": " + value.error().text);
+      return true;
+    }
+    *into = *std::move(value);
+    return true;
+  }
+
+  void take_flag(const std::string& key, bool* into) {
+    known_.insert(key);
+    const toml::node* node = table_.get(key);
+    if (node == nullptr) {
+      return;
+    }
+    if (!node->is_boolean()) {
+      error(*node, key + " must be true or false, without quotes");
+      return;
+    }
+    *into = node->as_boolean()->get();
+  }
+
+  void missing(const std::string& key, const std::string& example) {
+    error(table_, name_ + " needs a key '" + key + "', for example " + key + " = " + example);
+  }
+
+  void refuse_unknown_keys() {
+    for (const auto& [key, node] : table_) {
+      if (!known_.contains(std::string(key.str()))) {
+        errors_.push_back({key.source().begin.line, "unknown key '" + std::string(key.str()) +
+                                                        "' in " + name_ + ": " +
+                                                        suggestion(key.str(), known_)});
+      }
+    }
+  }
+
+  void error(const toml::node& where, const std::string& text) {
+    errors_.push_back({std::max<unsigned>(where.source().begin.line, 1), text});
+  }
+
+  [[nodiscard]] const toml::table& table() const { return table_; }
+
+ private:
+  static std::optional<std::string> text_of(const toml::node& node) {
+    if (const auto* text = node.as_string()) {
+      return text->get();
+    }
+    if (const auto* number = node.as_integer()) {
+      return std::to_string(number->get());
+    }
+    return std::nullopt;
+  }
+
+  const toml::table& table_;
+  std::string name_;
+  Errors& errors_;
+  std::set<std::string> known_;
+};
+
+Result<std::uint64_t> parse_memory(const std::string& text) {
+  const Result<std::uint64_t> bytes = parse_size(text);
+  FALLOW_TRY(bytes);
+  if (*bytes < kMemoryBytesMin || *bytes > kMemoryBytesMax || *bytes % kPageSize != 0) {
+    return invalid("'" + text + "' must be from " + format_size(kMemoryBytesMin) + " to " +
+                   format_size(kMemoryBytesMax) + ", in whole pages of " +
+                   std::to_string(kPageSize) + " bytes");
+  }
+  return bytes;
+}
+
+Result<std::string> parse_folder(const std::string& text) {
+  FALLOW_TRY(check_path(text));
+  return text;
+}
+
+Result<std::string> parse_socket(const std::string& text) {
+  FALLOW_TRY(check_path(text));
+  if (text.size() > kSocketPathMax) {
+    return invalid("a socket's path has at most " + std::to_string(kSocketPathMax) +
+                   " letters: choose a shorter folder");
+  }
+  return text;
+}
+
+Result<std::string> parse_policy(const std::string& text) {
+  const auto made = policy::make_policy(text);
+  if (!made) {
+    return made.error();
+  }
+  return text;
+}
+
+Result<std::uint64_t> parse_interval(const std::string& text) {
+  const Result<std::uint64_t> ns = parse_duration_ns(text);
+  FALLOW_TRY(ns);
+  if (*ns < kIntervalNsMin || *ns > kIntervalNsMax) {
+    return invalid("'" + text + "' must be from 10ms to 60m");
+  }
+  return ns;
+}
+
+Result<std::size_t> parse_history(const std::string& text) {
+  const Result<std::uint64_t> count = parse_count(text);
+  FALLOW_TRY(count);
+  if (*count == 0 || *count > kHistoryMax) {
+    return invalid("'" + text + "' must be from 1 to " + std::to_string(kHistoryMax));
+  }
+  return static_cast<std::size_t>(*count);
+}
+
+// "off", pages per second as a plain number, or bytes per second with a unit.
+Result<std::uint64_t> parse_demotion(const std::string& text) {
+  if (text == "off") {
+    return std::uint64_t{0};
+  }
+  const Result<std::uint64_t> pages = parse_count(text);
+  if (pages) {
+    return pages;
+  }
+  const Result<std::uint64_t> bytes = parse_size(text);
+  if (!bytes || *bytes < kPageSize) {
+    return invalid("'" + text + "' must be \"off\", a number of pages per second, or a size per " +
+                   "second such as \"64M\"");
+  }
+  return *bytes / kPageSize;
+}
+
+Result<std::uint32_t> parse_block_size(const std::string& text) {
+  if (text == "512" || text == "4096") {
+    return static_cast<std::uint32_t>(text == "512" ? 512 : 4096);
+  }
+  return invalid("'" + text + "' must be 512 or 4096");
+}
+
+// Whether there is such a group is asked where the daemon runs, not where its file is checked.
+Result<std::string> parse_group(const std::string& text) {
+  FALLOW_TRY(check_name(text));
+  return text;
+}
+
+// "off" becomes empty.
+Result<std::string> parse_listen(const std::string& text) {
+  if (text == "off") {
+    return std::string();
+  }
+  const std::size_t colon = text.rfind(':');
+  const auto port = parse_count(colon == std::string::npos ? "" : text.substr(colon + 1));
+  if (!port || *port > 65535 || colon == 0) {
+    return invalid("'" + text + "' must be HOST:PORT such as \"127.0.0.1:9464\", or \"off\"");
+  }
+  return text;
+}
+
+Result<LogLevel> parse_level(const std::string& text) {
+  static const std::pair<const char*, LogLevel> kLevels[] = {{"debug", LogLevel::kDebug},
+                                                             {"info", LogLevel::kInfo},
+                                                             {"warning", LogLevel::kWarning},
+                                                             {"error", LogLevel::kError}};
+  for (const auto& [name, level] : kLevels) {
+    if (text == name) {
+      return level;
+    }
+  }
+  return invalid("'" + text + "' must be debug, info, warning or error");
+}
+
+void read_node(TableReader& reader, Config& config) {
+  if (!reader.take<std::uint64_t>("memory", &config.memory_bytes, parse_memory)) {
+    reader.missing("memory", "\"4G\"");
+  }
+  reader.take<std::string>("arena", &config.arena_dir, parse_folder);
+  reader.take<std::string>("run_dir", &config.run_dir, parse_folder);
+  config.control_socket = config.run_dir + "/control.sock";
+  if (!reader.take<std::string>("control_socket", &config.control_socket, parse_socket)) {
+    const auto fits = parse_socket(config.control_socket);
+    if (!fits) {
+      reader.error(reader.table(), "run_dir: " + fits.error().text);
+    }
+  }
+}
+
+void read_policy(TableReader& reader, Config& config) {
+  reader.take<std::string>("spec", &config.policy_spec, parse_policy);
+  reader.take<std::uint64_t>("interval", &config.interval_ns, parse_interval);
+  reader.take<std::size_t>("history", &config.history, parse_history);
+}
+
+void read_device(TableReader& reader, Config& config) {
+  reader.take<std::string>("backing_dir", &config.backing_dir, parse_folder);
+  reader.take<std::uint64_t>("demotion", &config.demotion_pages_per_second, parse_demotion);
+  reader.take<std::uint32_t>("block_size", &config.block_size, parse_block_size);
+  reader.take<std::string>("socket_group", &config.socket_group, parse_group);
+}
+
+void read_metrics(TableReader& reader, Config& config) {
+  reader.take<std::string>("listen", &config.metrics_listen, parse_listen);
+}
+
+void read_log(TableReader& reader, Config& config) {
+  reader.take<LogLevel>("level", &config.log_level, parse_level);
+}
+
+void read_vm(TableReader& reader, Config& config) {
+  VmRequest vm;
+  const auto parse_name = [&](const std::string& text) -> Result<std::string> {
+    FALLOW_TRY(check_name(text));
+    for (const VmRequest& other : config.vms) {
+      if (other.name == text) {
+        return invalid("there already is a VM '" + text + "' above: choose another name");
+      }
+    }
+    return text;
+  };
+  const auto parse_backing = [&](const std::string& text) -> Result<std::string> {
+    FALLOW_TRY(check_path(text));
+    for (const VmRequest& other : config.vms) {
+      if (other.backing_path == text) {
+        return invalid("VM '" + other.name + "' has the backing file '" + text +
+                       "' already: each VM needs its own");
+      }
+    }
+    return text;
+  };
+  if (!reader.take<std::string>("name", &vm.name, parse_name)) {
+    reader.missing("name", "\"vm1\"");
+  }
+  if (!reader.take<std::uint64_t>("size", &vm.size_bytes, parse_vm_size)) {
+    reader.missing("size", "\"2G\"");
+  }
+  reader.take<std::string>("backing", &vm.backing_path, parse_backing);
+  reader.take_flag("discard_backing", &vm.discard_backing);
+  config.vms.push_back(vm);
+}
+
+using Section = void (*)(TableReader& reader, Config& config);
+
+const std::vector<std::pair<std::string, Section>>& sections() {
+  static const std::vector<std::pair<std::string, Section>> all = {{"node", read_node},
+                                                                   {"policy", read_policy},
+                                                                   {"device", read_device},
+                                                                   {"metrics", read_metrics},
+                                                                   {"log", read_log}};
+  return all;
+}
+
+void read_section(const toml::table& root, const std::string& name, Section read,
+                  ConfigReading& reading) {
+  static const toml::table kEmpty;
+  const toml::node* node = root.get(name);
+  if (node != nullptr && !node->is_table()) {
+    reading.errors.push_back(
+        {node->source().begin.line, "'" + name + "' must be a table: write [" + name + "]"});
+    return;
+  }
+  TableReader reader(node == nullptr ? kEmpty : *node->as_table(), "[" + name + "]",
+                     reading.errors);
+  read(reader, reading.config);
+  reader.refuse_unknown_keys();
+}
+
+void read_vms(const toml::table& root, ConfigReading& reading) {
+  const toml::node* node = root.get("vm");
+  if (node == nullptr) {
+    return;
+  }
+  const toml::array* tables = node->as_array();
+  if (tables == nullptr || !tables->is_homogeneous(toml::node_type::table)) {
+    reading.errors.push_back({node->source().begin.line, "'vm' must be tables: write [[vm]]"});
+    return;
+  }
+  if (tables->size() > kVmsMax) {
+    reading.errors.push_back({node->source().begin.line,
+                              "more than " + std::to_string(kVmsMax) + " VMs: take some out"});
+    return;
+  }
+  for (const toml::node& table : *tables) {
+    TableReader reader(*table.as_table(), "[[vm]]", reading.errors);
+    read_vm(reader, reading.config);
+    reader.refuse_unknown_keys();
+  }
+}
+
+void refuse_unknown_sections(const toml::table& root, Errors& errors) {
+  std::set<std::string> known = {"vm"};
+  for (const auto& [name, read] : sections()) {
+    known.insert(name);
+  }
+  for (const auto& [key, node] : root) {
+    const std::string name(key.str());
+    if (!known.contains(name)) {
+      errors.push_back({key.source().begin.line, std::string("unknown ") +
+                                                     (node.is_table() ? "table" : "key") + " '" +
+                                                     name + "': " + suggestion(name, known)});
+    }
+  }
+}
+
+}  // namespace
+
+ConfigReading read_config(std::string_view text) {
+  ConfigReading reading;
+  const toml::parse_result parsed = toml::parse(text);
+  if (!parsed) {
+    reading.errors.push_back({std::max<unsigned>(parsed.error().source().begin.line, 1),
+                              "not TOML: " + std::string(parsed.error().description())});
+    return reading;
+  }
+  const toml::table& root = parsed.table();
+  refuse_unknown_sections(root, reading.errors);
+  for (const auto& [name, read] : sections()) {
+    read_section(root, name, read, reading);
+  }
+  read_vms(root, reading);
+  std::stable_sort(
+      reading.errors.begin(), reading.errors.end(),
+      [](const ConfigError& left, const ConfigError& right) { return left.line < right.line; });
+  return reading;
+}
+
+Result<ConfigReading> read_config_file(const std::string& path) {
+  const Result<std::string> text = read_text_file(path, kFileBytesMax);
+  FALLOW_TRY(text);
+  return read_config(*text);
+}
+
+Result<Config> load_config(const std::string& path) {
+  Result<ConfigReading> reading = read_config_file(path);
+  FALLOW_TRY(reading);
+  if (reading->errors.empty()) {
+    return std::move(reading->config);
+  }
+  std::string lines;
+  for (const ConfigError& error : reading->errors) {
+    lines +=
+        (lines.empty() ? "" : "\n") + path + ":" + std::to_string(error.line) + ": " + error.text;
+  }
+  return invalid(lines);
+}
+
+}  // namespace fallow::node

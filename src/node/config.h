@@ -1,0 +1,57 @@
+// The daemon's configuration: one TOML file, checked whole. Either everything in it is valid, or
+// every error is told with its line and what mends it; nobody starts with half of it.
+// packaging/fallowd.toml shows every key.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/log.h"
+#include "base/result.h"
+#include "node/views.h"
+
+namespace fallow::node {
+
+struct Config {
+  // [node]
+  std::uint64_t memory_bytes = 0;  // what this host contributes
+  std::string arena_dir = "/dev/shm";
+  std::string run_dir = "/run/fallow";
+  std::string control_socket{};  // run_dir/control.sock when the file does not say
+  // [policy]
+  std::string policy_spec = "smart-alloc:P=2";
+  std::uint64_t interval_ns = 1'000'000'000;
+  std::size_t history = 600;  // decisions remembered
+  // [device]
+  std::string backing_dir = "/var/lib/fallow";
+  std::uint64_t demotion_pages_per_second = 0;  // 0: off
+  std::uint32_t block_size = 4096;
+  std::string socket_group{};  // may open the VMs' sockets; empty: only the daemon's user
+  // [metrics]
+  std::string metrics_listen = "127.0.0.1:9464";  // empty: off
+  // [log]
+  LogLevel log_level = LogLevel::kInfo;
+  // [[vm]]
+  std::vector<VmRequest> vms{};
+};
+
+struct ConfigError {
+  unsigned line = 0;  // from 1
+  std::string text;
+};
+
+struct ConfigReading {
+  Config config;
+  std::vector<ConfigError> errors;  // by line; config is valid only when there are none
+};
+
+ConfigReading read_config(std::string_view toml);
+// Fails only when the file cannot be read.
+Result<ConfigReading> read_config_file(const std::string& path);
+
+// The file's configuration, or kInvalid with one line "FILE:LINE: what" for each error.
+Result<Config> load_config(const std::string& path);
+
+}  // namespace fallow::node

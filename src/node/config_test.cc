@@ -1,0 +1,239 @@
+#include "node/config.h"
+
+#include <gmock/gmock.h>
+
+#include <fstream>
+
+#include "base/temp_dir.h"
+
+namespace fallow::node {
+namespace {
+
+using testing::HasSubstr;
+
+// The only error of `toml`.
+ConfigError error_of(const std::string& toml) {
+  const ConfigReading reading = read_config(toml);
+  EXPECT_EQ(reading.errors.size(), 1u) << toml;
+  if (reading.errors.size() != 1) {
+    return {};
+  }
+  EXPECT_EQ(reading.errors[0].text.find('\n'), std::string::npos);
+  return reading.errors[0];
+}
+
+// The only error of a file whose third line is `line` in table [section].
+std::string error_in(const std::string& section, const std::string& line) {
+  std::string toml = "node.memory = \"1G\"\n[" + section + "]\n" + line + "\n";
+  if (section == "node") {
+    toml = "[node]\nmemory = \"1G\"\n" + line + "\n";
+  }
+  const ConfigError error = error_of(toml);
+  EXPECT_EQ(error.line, 3u) << toml;
+  return error.text;
+}
+
+TEST(ReadConfig, OnlyMemory_restIsDefault) {
+  const ConfigReading reading = read_config("[node]\nmemory = \"4G\"\n");
+  ASSERT_TRUE(reading.errors.empty()) << reading.errors[0].text;
+  EXPECT_EQ(reading.config.memory_bytes, std::uint64_t{4} << 30);
+  EXPECT_EQ(reading.config.control_socket, "/run/fallow/control.sock");
+  EXPECT_EQ(reading.config.interval_ns, 1'000'000'000u);
+  EXPECT_EQ(reading.config.demotion_pages_per_second, 0u);
+}
+
+TEST(ReadConfig, EveryKey_isRead) {
+  const ConfigReading reading = read_config(R"(
+[node]
+memory = "64M"
+arena = "/dev/hugepages"
+run_dir = "/tmp/f"
+[policy]
+spec = "smart-alloc:P=6,threshold=10"
+interval = "250ms"
+history = 5
+[device]
+backing_dir = "/tmp/b"
+demotion = "64M"
+block_size = 512
+socket_group = "kvm"
+[metrics]
+listen = "[::1]:80"
+[log]
+level = "debug"
+[[vm]]
+name = "a"
+size = "1G"
+backing = "/tmp/a.img"
+discard_backing = true
+[[vm]]
+name = "b"
+size = 8192
+)");
+  ASSERT_TRUE(reading.errors.empty()) << reading.errors[0].text;
+  const Config& config = reading.config;
+  EXPECT_EQ(config.arena_dir, "/dev/hugepages");
+  EXPECT_EQ(config.control_socket, "/tmp/f/control.sock");
+  EXPECT_EQ(config.policy_spec, "smart-alloc:P=6,threshold=10");
+  EXPECT_EQ(config.interval_ns, 250'000'000u);
+  EXPECT_EQ(config.history, 5u);
+  EXPECT_EQ(config.backing_dir, "/tmp/b");
+  EXPECT_EQ(config.demotion_pages_per_second, 16384u);
+  EXPECT_EQ(config.block_size, 512u);
+  EXPECT_EQ(config.socket_group, "kvm");
+  EXPECT_EQ(config.metrics_listen, "[::1]:80");
+  EXPECT_EQ(config.log_level, LogLevel::kDebug);
+  ASSERT_EQ(config.vms.size(), 2u);
+  EXPECT_EQ(config.vms[0].backing_path, "/tmp/a.img");
+  EXPECT_TRUE(config.vms[0].discard_backing);
+  EXPECT_EQ(config.vms[1].size_bytes, 8192u);
+}
+
+TEST(ReadConfig, Demotion_forms_areRead) {
+  const auto rate = [](const std::string& value) {
+    return read_config("[node]\nmemory = \"4G\"\n[device]\ndemotion = " + value)
+        .config.demotion_pages_per_second;
+  };
+  EXPECT_EQ(rate("\"off\""), 0u);
+  EXPECT_EQ(rate("\"4096\""), 4096u);
+  EXPECT_EQ(rate("4096"), 4096u);
+  EXPECT_EQ(rate("\"1M\""), 256u);
+}
+
+TEST(ReadConfig, MetricsOff_listensNowhere) {
+  const auto reading = read_config("[node]\nmemory = \"4G\"\n[metrics]\nlisten = \"off\"");
+  EXPECT_TRUE(reading.errors.empty());
+  EXPECT_EQ(reading.config.metrics_listen, "");
+}
+
+TEST(ReadConfig, Empty_asksForMemory) {
+  EXPECT_THAT(error_of("").text, HasSubstr("[node] needs a key 'memory'"));
+}
+
+TEST(ReadConfig, NotToml_saysWhere) {
+  const ConfigError error = error_of("[node]\nmemory = \n");
+  EXPECT_EQ(error.line, 2u);
+  EXPECT_THAT(error.text, HasSubstr("not TOML"));
+}
+
+TEST(ReadConfig, UnknownKey_suggestsTheNearest) {
+  EXPECT_THAT(error_in("policy", "intervall = \"1s\""), HasSubstr("did you mean 'interval'?"));
+  EXPECT_THAT(error_in("policy", "colour = 1"), HasSubstr("known here: history, interval, spec"));
+  EXPECT_THAT(error_in("node", "arean = \"/x\""), HasSubstr("did you mean 'arena'?"));
+}
+
+TEST(ReadConfig, UnknownTable_suggestsTheNearest) {
+  EXPECT_THAT(error_of("[node]\nmemory = \"1G\"\n[polcy]\n").text,
+              HasSubstr("unknown table 'polcy': did you mean 'policy'?"));
+  EXPECT_THAT(error_of("memory = 1\n[node]\nmemory = \"1G\"\n").text,
+              HasSubstr("unknown key 'memory'"));
+}
+
+TEST(ReadConfig, BadMemory_refused) {
+  for (const char* size : {"\"-1\"", "\"10Q\"", "-1", "0", "\"\"", "\"1000T\"", "4097", "\"8K\"",
+                           "true", "1.5", "[1]"}) {
+    EXPECT_THAT(error_of(std::string("[node]\nmemory = ") + size).text, HasSubstr("memory"))
+        << size;
+  }
+}
+
+TEST(ReadConfig, BadValues_refusedWithTheirLine) {
+  EXPECT_THAT(error_in("node", "arena = \"relative\""), HasSubstr("must be absolute"));
+  EXPECT_THAT(error_in("node", "control_socket = \"/" + std::string(120, 'x') + "\""),
+              HasSubstr("at most 107"));
+  EXPECT_THAT(error_in("policy", "spec = \"clever\""), HasSubstr("no policy is called 'clever'"));
+  EXPECT_THAT(error_in("policy", "spec = \"smart-alloc:P=0\""), HasSubstr("above 0"));
+  EXPECT_THAT(error_in("policy", "interval = \"5ms\""), HasSubstr("from 10ms"));
+  EXPECT_THAT(error_in("policy", "interval = \"2h\""), HasSubstr("interval"));
+  EXPECT_THAT(error_in("policy", "interval = 1"), HasSubstr("interval"));
+  EXPECT_THAT(error_in("policy", "history = 0"), HasSubstr("from 1 to"));
+  EXPECT_THAT(error_in("policy", "history = -5"), HasSubstr("history"));
+  EXPECT_THAT(error_in("device", "demotion = \"fast\""), HasSubstr("\"off\""));
+  EXPECT_THAT(error_in("device", "demotion = -1"), HasSubstr("\"off\""));
+  EXPECT_THAT(error_in("device", "block_size = 1024"), HasSubstr("512 or 4096"));
+  EXPECT_THAT(error_in("device", "socket_group = \"\""), HasSubstr("socket_group"));
+  EXPECT_THAT(error_in("metrics", "listen = \"9464\""), HasSubstr("HOST:PORT"));
+  EXPECT_THAT(error_in("metrics", "listen = \"h:70000\""), HasSubstr("HOST:PORT"));
+  EXPECT_THAT(error_in("log", "level = \"loud\""), HasSubstr("debug, info, warning or error"));
+}
+
+TEST(ReadConfig, TableIsAValue_refused) {
+  EXPECT_THAT(error_of("policy = 5\n[node]\nmemory = \"1G\"").text, HasSubstr("write [policy]"));
+  EXPECT_THAT(error_of("vm = 5\n[node]\nmemory = \"1G\"").text, HasSubstr("write [[vm]]"));
+  EXPECT_THAT(error_of("[node]\nmemory = \"1G\"\n[vm]\nname = \"a\"").text,
+              HasSubstr("write [[vm]]"));
+}
+
+std::string vm_error(const std::string& body) {
+  return error_of("[node]\nmemory = \"1G\"\n[[vm]]\n" + body).text;
+}
+
+TEST(ReadConfig, BadVm_refused) {
+  EXPECT_THAT(vm_error("size = \"1G\""), HasSubstr("needs a key 'name'"));
+  EXPECT_THAT(vm_error("name = \"a\""), HasSubstr("needs a key 'size'"));
+  EXPECT_THAT(vm_error("name = \"../a\"\nsize = \"1G\""), HasSubstr("letters"));
+  EXPECT_THAT(vm_error("name = \"a\"\nsize = \"10Q\""), HasSubstr("10Q"));
+  EXPECT_THAT(vm_error("name = \"a\"\nsize = 4095"), HasSubstr("multiple"));
+  EXPECT_THAT(vm_error("name = \"a\"\nsize = \"17T\""), HasSubstr("largest"));
+  EXPECT_THAT(vm_error("name = \"a\"\nsize = \"1G\"\nbacking = \"x\""), HasSubstr("absolute"));
+  EXPECT_THAT(vm_error("name = \"a\"\nsize = \"1G\"\ndiscard_backing = \"yes\""),
+              HasSubstr("true or false"));
+  EXPECT_THAT(vm_error("name = \"a\"\nsize = \"1G\"\nsise = 1"), HasSubstr("'size'"));
+}
+
+TEST(ReadConfig, VmTwice_refused) {
+  const std::string vm = "[[vm]]\nname = \"a\"\nsize = \"1G\"\n";
+  EXPECT_THAT(error_of("[node]\nmemory = \"1G\"\n" + vm + vm).text, HasSubstr("already is a VM"));
+}
+
+TEST(ReadConfig, BackingTwice_refused) {
+  EXPECT_THAT(vm_error("name = \"a\"\nsize = \"1G\"\nbacking = \"/x\"\n[[vm]]\nname = \"b\"\n"
+                       "size = \"1G\"\nbacking = \"/x\"\n"),
+              HasSubstr("each VM needs its own"));
+}
+
+TEST(ReadConfig, ManyErrors_allToldByLine) {
+  const ConfigReading reading =
+      read_config("[log]\nlevel = \"x\"\n[node]\nmemory = \"-1\"\n[policy]\nspec = \"y\"\nz = 1\n");
+  ASSERT_EQ(reading.errors.size(), 4u);
+  EXPECT_EQ(reading.errors[0].line, 2u);
+  EXPECT_EQ(reading.errors[1].line, 4u);
+  EXPECT_EQ(reading.errors[2].line, 6u);
+  EXPECT_EQ(reading.errors[3].line, 7u);
+}
+
+TEST(LoadConfig, Errors_haveFileAndLine) {
+  const TempDir folder;
+  const std::string path = folder.path() + "/f.toml";
+  std::ofstream(path) << "[node]\nmemory = \"-1\"\n";
+  const auto config = load_config(path);
+  ASSERT_FALSE(config.ok());
+  EXPECT_EQ(config.error().code, ErrorCode::kInvalid);
+  EXPECT_THAT(config.error().text, HasSubstr(path + ":2: memory: size '-1'"));
+}
+
+TEST(LoadConfig, MissingFile_isInvalid) {
+  EXPECT_EQ(load_config("/nowhere/f.toml").error().code, ErrorCode::kInvalid);
+}
+
+TEST(LoadConfig, PackagedExample_isValid) {
+  const auto config = load_config(FALLOW_EXAMPLE_CONFIG);
+  ASSERT_TRUE(config.ok()) << config.error().text;
+  EXPECT_TRUE(config->vms.empty());
+}
+
+// Every commented-out key of the example, but for the comment sign, is valid too.
+TEST(LoadConfig, PackagedExampleUncommented_isValid) {
+  std::ifstream file(FALLOW_EXAMPLE_CONFIG);
+  std::string toml;
+  for (std::string line; std::getline(file, line);) {
+    const bool is_key = line.size() > 1 && line[0] == '#' && line[1] != ' ';
+    toml += (is_key ? line.substr(1) : line) + "\n";
+  }
+  const ConfigReading reading = read_config(toml);
+  ASSERT_TRUE(reading.errors.empty()) << reading.errors[0].text;
+  EXPECT_EQ(reading.config.vms.size(), 1u);
+}
+
+}  // namespace
+}  // namespace fallow::node

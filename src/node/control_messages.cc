@@ -1,0 +1,178 @@
+#include "node/control_messages.h"
+
+namespace fallow::node {
+namespace {
+
+void write(const tmem::Counters& view, v1::Counters* message) {
+  message->set_puts_total(view.puts_total);
+  message->set_puts_succ(view.puts_succ);
+  message->set_gets_total(view.gets_total);
+  message->set_gets_succ(view.gets_succ);
+  message->set_flushes_total(view.flushes_total);
+  message->set_pages_flushed(view.pages_flushed);
+  message->set_pages_evicted(view.pages_evicted);
+  message->set_pages_demoted(view.pages_demoted);
+}
+
+tmem::Counters read(const v1::Counters& message) {
+  tmem::Counters view;
+  view.puts_total = message.puts_total();
+  view.puts_succ = message.puts_succ();
+  view.gets_total = message.gets_total();
+  view.gets_succ = message.gets_succ();
+  view.flushes_total = message.flushes_total();
+  view.pages_flushed = message.pages_flushed();
+  view.pages_evicted = message.pages_evicted();
+  view.pages_demoted = message.pages_demoted();
+  return view;
+}
+
+void write(const TargetChange& view, v1::TargetChange* message) {
+  message->set_age_ns(view.age_ns);
+  message->set_target_before(view.target_before);
+  message->set_target_after(view.target_after);
+  message->set_used(view.used);
+  message->set_puts_failed(view.puts_failed);
+  message->set_policy(view.policy);
+  message->set_reason(view.reason);
+}
+
+TargetChange read(const v1::TargetChange& message) {
+  TargetChange view;
+  view.age_ns = message.age_ns();
+  view.target_before = message.target_before();
+  view.target_after = message.target_after();
+  view.used = message.used();
+  view.puts_failed = message.puts_failed();
+  view.policy = message.policy();
+  view.reason = message.reason();
+  return view;
+}
+
+}  // namespace
+
+void write(const NodeView& view, v1::Node* message) {
+  message->set_version(view.version);
+  message->set_epoch(view.epoch);
+  message->set_uptime_ns(view.uptime_ns);
+  message->set_frames_total(view.frames_total);
+  message->set_frames_free(view.frames_free);
+  message->set_patterns(view.patterns);
+  message->set_interval_ns(view.interval_ns);
+  message->set_policy(view.policy);
+  message->set_intervals(view.intervals);
+  message->set_decisions(view.decisions);
+  message->set_target_changes(view.target_changes);
+  message->set_vm_count(view.vm_count);
+}
+
+NodeView read(const v1::Node& message) {
+  NodeView view;
+  view.version = message.version();
+  view.epoch = message.epoch();
+  view.uptime_ns = message.uptime_ns();
+  view.frames_total = message.frames_total();
+  view.frames_free = message.frames_free();
+  view.patterns = message.patterns();
+  view.interval_ns = message.interval_ns();
+  view.policy = message.policy();
+  view.intervals = message.intervals();
+  view.decisions = message.decisions();
+  view.target_changes = message.target_changes();
+  view.vm_count = message.vm_count();
+  return view;
+}
+
+void write(const VmView& view, v1::Vm* message) {
+  message->set_name(view.name);
+  message->set_size_bytes(view.size_bytes);
+  message->set_block_size(view.block_size);
+  message->set_socket_path(view.socket_path);
+  message->set_backing_path(view.backing_path);
+  message->set_connected(view.connected);
+  message->set_used(view.used);
+  message->set_target(view.target);
+  message->set_patterns(view.patterns);
+  message->set_backing_pages(view.backing_pages);
+  message->set_demotion_pages_per_second(view.demotion_pages_per_second);
+  write(view.total, message->mutable_total());
+  write(view.interval, message->mutable_interval());
+  message->set_put_p50_ns(view.put_p50_ns);
+  message->set_put_p99_ns(view.put_p99_ns);
+  message->set_get_p50_ns(view.get_p50_ns);
+  message->set_get_p99_ns(view.get_p99_ns);
+  message->set_memory_reads(view.memory_reads);
+  message->set_backing_reads(view.backing_reads);
+  message->set_hole_reads(view.hole_reads);
+  message->set_memory_writes(view.memory_writes);
+  message->set_backing_writes(view.backing_writes);
+  message->set_io_errors(view.io_errors);
+  message->set_reason(view.reason);
+}
+
+VmView read(const v1::Vm& message) {
+  VmView view;
+  view.name = message.name();
+  view.size_bytes = message.size_bytes();
+  view.block_size = message.block_size();
+  view.socket_path = message.socket_path();
+  view.backing_path = message.backing_path();
+  view.connected = message.connected();
+  view.used = message.used();
+  view.target = message.target();
+  view.patterns = message.patterns();
+  view.backing_pages = message.backing_pages();
+  view.demotion_pages_per_second = message.demotion_pages_per_second();
+  view.total = read(message.total());
+  view.interval = read(message.interval());
+  view.put_p50_ns = message.put_p50_ns();
+  view.put_p99_ns = message.put_p99_ns();
+  view.get_p50_ns = message.get_p50_ns();
+  view.get_p99_ns = message.get_p99_ns();
+  view.memory_reads = message.memory_reads();
+  view.backing_reads = message.backing_reads();
+  view.hole_reads = message.hole_reads();
+  view.memory_writes = message.memory_writes();
+  view.backing_writes = message.backing_writes();
+  view.io_errors = message.io_errors();
+  view.reason = message.reason();
+  return view;
+}
+
+void write(const Explanation& view, v1::ExplainVmResponse* message) {
+  write(view.vm, message->mutable_vm());
+  message->set_policy(view.policy);
+  for (const std::string& finding : view.findings) {
+    message->add_findings(finding);
+  }
+  for (const TargetChange& change : view.changes) {
+    write(change, message->add_changes());
+  }
+}
+
+Explanation read(const v1::ExplainVmResponse& message) {
+  Explanation view;
+  view.vm = read(message.vm());
+  view.policy = message.policy();
+  view.findings.assign(message.findings().begin(), message.findings().end());
+  for (const v1::TargetChange& change : message.changes()) {
+    view.changes.push_back(read(change));
+  }
+  return view;
+}
+
+void write(const PolicyView& view, v1::Policy* message) {
+  message->set_name(view.name);
+  message->set_summary(view.summary);
+  message->set_settings(view.settings);
+}
+
+PolicyView read(const v1::Policy& message) {
+  PolicyView view;
+  view.name = message.name();
+  view.summary = message.summary();
+  view.settings = message.settings();
+  return view;
+}
+
+}  // namespace fallow::node

@@ -1,0 +1,195 @@
+#include "node/control_service.h"
+
+#include <gmock/gmock.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <thread>
+
+#include "base/temp_dir.h"
+#include "node/control_client.h"
+
+namespace fallow::node {
+namespace {
+
+using testing::HasSubstr;
+
+// One VM, "a", and a memory of what was asked.
+class FakeNode final : public Operations {
+ public:
+  [[nodiscard]] NodeView status() const override {
+    return {.version = "1.2.3", .epoch = 7, .frames_total = 1000, .policy = "greedy"};
+  }
+  [[nodiscard]] NodeSnapshot list_vms() const override { return {status(), {vm()}}; }
+  [[nodiscard]] Result<VmView> show_vm(const std::string& name) const override {
+    if (name != "a") {
+      return Error{ErrorCode::kNotFound, "no VM is called '" + name + "'"};
+    }
+    return vm();
+  }
+  [[nodiscard]] Result<Explanation> explain_vm(const std::string& /*name*/) const override {
+    return Explanation{vm(), "greedy", {"first", "second"}, {{.age_ns = 5, .reason = "because"}}};
+  }
+  [[nodiscard]] Result<VmView> add_vm(const VmRequest& request) override {
+    asked = request;
+    if (request.name == "a") {
+      return Error{ErrorCode::kExists, "there already is a VM 'a'"};
+    }
+    return vm();
+  }
+  [[nodiscard]] Status remove_vm(const std::string& name, RemoveMode mode) override {
+    if (mode == RemoveMode::kIfIdle) {
+      return failed("VM '" + name + "' is in use");
+    }
+    return {};
+  }
+  [[nodiscard]] CurrentPolicy show_policy() const override {
+    return {"greedy", {"greedy", "first come", ""}};
+  }
+  [[nodiscard]] std::vector<PolicyView> list_policies() const override {
+    return {{"greedy", "first come", ""}, {"x", "y", "z"}};
+  }
+  [[nodiscard]] Result<PolicySwitch> set_policy(const std::string& spec) override {
+    if (spec == "bad") {
+      return invalid("no such policy");
+    }
+    return PolicySwitch{spec, "greedy"};
+  }
+
+  VmRequest asked;
+
+ private:
+  static VmView vm() {
+    VmView view{.name = "a", .size_bytes = 1 << 20, .connected = true, .used = 3, .target = 4};
+    view.total = {1, 2, 3, 4, 5, 6, 7, 8};
+    view.interval.puts_total = 9;
+    view.io_errors = 10;
+    view.reason = "why";
+    return view;
+  }
+};
+
+class ControlServiceTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    loop_ = *EventLoop::create();
+    auto server = ControlServer::create(path_, *loop_, node_);
+    ASSERT_TRUE(server.ok()) << server.error().text;
+    server_ = *std::move(server);
+    thread_ = std::thread([this] { loop_->run(); });
+  }
+  void TearDown() override {
+    loop_->stop();
+    thread_.join();
+    server_.reset();
+  }
+
+  TempDir folder_;
+  const std::string path_ = folder_.path() + "/control.sock";
+  FakeNode node_;
+  std::unique_ptr<EventLoop> loop_;
+  std::unique_ptr<ControlServer> server_;
+  std::thread thread_;
+};
+
+TEST_F(ControlServiceTest, Status_overTheSocket_arrivesWhole) {
+  const auto status = ControlClient(path_).status();
+  ASSERT_TRUE(status.ok()) << status.error().text;
+  EXPECT_EQ(status->version, "1.2.3");
+  EXPECT_EQ(status->epoch, 7u);
+  EXPECT_EQ(status->frames_total, 1000u);
+}
+
+TEST_F(ControlServiceTest, Vms_overTheSocket_arriveWhole) {
+  const ControlClient client(path_);
+  const auto list = client.list_vms();
+  ASSERT_TRUE(list.ok());
+  ASSERT_EQ(list->vms.size(), 1u);
+  const VmView& vm = list->vms[0];
+  EXPECT_EQ(vm.name, "a");
+  EXPECT_TRUE(vm.connected);
+  EXPECT_EQ(vm.total.pages_demoted, 8u);
+  EXPECT_EQ(vm.interval.puts_total, 9u);
+  EXPECT_EQ(vm.io_errors, 10u);
+  EXPECT_EQ(client.show_vm("a")->reason, "why");
+}
+
+TEST_F(ControlServiceTest, Errors_overTheSocket_keepCodeAndText) {
+  const ControlClient client(path_);
+  EXPECT_EQ(client.show_vm("b").error().code, ErrorCode::kNotFound);
+  EXPECT_EQ(client.show_vm("b").error().text, "no VM is called 'b'");
+  EXPECT_EQ(client.add_vm({.name = "a"}).error().code, ErrorCode::kExists);
+  EXPECT_EQ(client.set_policy("bad").error().code, ErrorCode::kInvalid);
+  EXPECT_EQ(client.remove_vm("a", RemoveMode::kIfIdle).error().code, ErrorCode::kFailed);
+  EXPECT_TRUE(client.remove_vm("a", RemoveMode::kForce).ok());
+}
+
+TEST_F(ControlServiceTest, AddVm_request_arrivesWhole) {
+  const ControlClient client(path_);
+  ASSERT_TRUE(client.add_vm({"b", 4096, "/x", true}).ok());
+  EXPECT_EQ(node_.asked.name, "b");
+  EXPECT_EQ(node_.asked.size_bytes, 4096u);
+  EXPECT_EQ(node_.asked.backing_path, "/x");
+  EXPECT_TRUE(node_.asked.discard_backing);
+}
+
+TEST_F(ControlServiceTest, Policies_overTheSocket_arriveWhole) {
+  const ControlClient client(path_);
+  EXPECT_EQ(client.show_policy()->policy.summary, "first come");
+  EXPECT_EQ(client.list_policies()->at(1).settings, "z");
+  EXPECT_EQ(client.set_policy("no-tmem")->previous, "greedy");
+  const auto explanation = client.explain_vm("a");
+  EXPECT_THAT(explanation->findings, testing::ElementsAre("first", "second"));
+  EXPECT_EQ(explanation->changes.at(0).reason, "because");
+}
+
+TEST_F(ControlServiceTest, Socket_mode_isForTheOwnerOnly) {
+  struct stat info {};
+  ASSERT_EQ(::stat(path_.c_str(), &info), 0);
+  EXPECT_EQ(info.st_mode & 0777, 0600u);
+}
+
+TEST_F(ControlServiceTest, Create_secondDaemon_refusedAndFirstStillServes) {
+  const auto second = ControlServer::create(path_, *loop_, node_);
+  ASSERT_FALSE(second.ok());
+  EXPECT_THAT(second.error().text, HasSubstr("running"));
+  EXPECT_TRUE(ControlClient(path_).status().ok());
+}
+
+TEST_F(ControlServiceTest, Garbage_onTheSocket_harmsNoOther) {
+  const int fd = ::socket(AF_UNIX, SOCK_STREAM, 0);
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  path_.copy(address.sun_path, sizeof address.sun_path - 1);
+  ASSERT_EQ(::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+  const std::string garbage(100'000, '\xff');
+  (void)::send(fd, garbage.data(), garbage.size(), MSG_NOSIGNAL);
+  EXPECT_TRUE(ControlClient(path_).status().ok());
+  ::close(fd);
+}
+
+TEST(ControlServer, Create_pathIsAFile_refusedAndFileStays) {
+  const TempDir folder;
+  const std::string path = folder.path() + "/file";
+  std::ofstream(path) << "precious";
+  FakeNode node;
+  const auto loop = EventLoop::create();
+  EXPECT_FALSE(ControlServer::create(path, **loop, node).ok());
+  std::string text;
+  std::ifstream(path) >> text;
+  EXPECT_EQ(text, "precious");
+}
+
+TEST(ControlClient, Status_noDaemon_unreachable) {
+  const TempDir folder;
+  const auto status = ControlClient(folder.path() + "/none.sock").status();
+  ASSERT_FALSE(status.ok());
+  EXPECT_EQ(status.error().code, ErrorCode::kUnreachable);
+  EXPECT_THAT(status.error().text, HasSubstr("none.sock"));
+}
+
+}  // namespace
+}  // namespace fallow::node

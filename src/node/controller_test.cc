@@ -1,0 +1,291 @@
+#include "node/controller.h"
+
+#include <gmock/gmock.h>
+
+#include <condition_variable>
+#include <mutex>
+
+#include "node/interval_thread.h"
+
+namespace fallow::node {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Pair;
+
+class FakeAccounts final : public FrameAccounts {
+ public:
+  [[nodiscard]] std::uint64_t total_frames() const override { return total; }
+  [[nodiscard]] std::vector<tmem::ClientStatistics> take_interval() override {
+    std::vector<tmem::ClientStatistics> taken = clients;
+    for (tmem::ClientStatistics& client : clients) {
+      client.interval = {};
+    }
+    return taken;
+  }
+  void set_target(ClientId client, std::uint64_t pages) override {
+    sent.emplace_back(client.value, pages);
+    for (tmem::ClientStatistics& candidate : clients) {
+      if (candidate.id == client) {
+        candidate.target = pages;
+      }
+    }
+  }
+
+  tmem::ClientStatistics& add(std::uint32_t id, const std::string& name, std::uint64_t target) {
+    tmem::ClientStatistics client;
+    client.id = ClientId(id);
+    client.name = name;
+    client.target = client.used = target;
+    clients.push_back(client);
+    return clients.back();
+  }
+  void put(std::size_t i, std::uint64_t total_puts, std::uint64_t succeeded) {
+    clients[i].interval.puts_total += total_puts;
+    clients[i].interval.puts_succ += succeeded;
+    clients[i].total.puts_total += total_puts;
+    clients[i].total.puts_succ += succeeded;
+  }
+
+  std::uint64_t total = 1000;
+  std::vector<tmem::ClientStatistics> clients;
+  std::vector<std::pair<std::uint32_t, std::uint64_t>> sent;
+};
+
+std::unique_ptr<policy::Policy> policy_of(const char* spec) {
+  return *policy::make_policy(spec);
+}
+
+class ControllerTest : public testing::Test {
+ protected:
+  Controller& controller(const char* spec, std::size_t history_max = 10) {
+    controller_ = std::make_unique<Controller>(accounts_, clock_, policy_of(spec), history_max);
+    return *controller_;
+  }
+
+  FakeAccounts accounts_;
+  ManualClock clock_;
+  std::unique_ptr<Controller> controller_;
+};
+
+TEST_F(ControllerTest, Tick_failedPuts_raiseTheTarget) {
+  accounts_.add(1, "a", 100);
+  accounts_.put(0, 10, 5);
+  controller("smart-alloc:P=2").tick();
+  EXPECT_THAT(accounts_.sent, ElementsAre(Pair(1, 120)));
+}
+
+TEST_F(ControllerTest, Tick_nothingHappened_policyIsNotAsked) {
+  accounts_.add(1, "a", 100);
+  Controller& controller = this->controller("smart-alloc:P=2");
+  accounts_.put(0, 10, 5);
+  controller.tick();
+  controller.tick();
+  controller.tick();
+  EXPECT_EQ(controller.figures().intervals, 3u);
+  EXPECT_EQ(controller.figures().decisions, 1u);
+  EXPECT_EQ(controller.history().size(), 1u);
+}
+
+TEST_F(ControllerTest, Tick_idleVmsUnderSmartAlloc_startAndStayAtEqualShares) {
+  Controller& controller = this->controller("smart-alloc:P=2");
+  for (const char* name : {"a", "b", "c"}) {
+    const auto id = static_cast<std::uint32_t>(accounts_.clients.size() + 1);
+    accounts_.add(id, name, controller.initial_target(id)).used = 0;
+    controller.tick();
+    controller.tick();
+  }
+  for (const tmem::ClientStatistics& client : accounts_.clients) {
+    EXPECT_EQ(client.target, 333u);
+  }
+}
+
+TEST_F(ControllerTest, Tick_vmComesWhileOthersAreBusy_theirTargetsAreScaled) {
+  Controller& controller = this->controller("smart-alloc:P=2");
+  accounts_.add(1, "a", 1000);
+  accounts_.put(0, 1, 1);
+  controller.tick();
+  accounts_.add(2, "b", controller.initial_target(2)).used = 0;
+  controller.tick();
+  EXPECT_THAT(accounts_.sent, ElementsAre(Pair(1, 667), Pair(2, 333)));
+}
+
+TEST_F(ControllerTest, Tick_getsAndFlushes_areOperationsToo) {
+  accounts_.add(1, "a", 100);
+  Controller& controller = this->controller("greedy");
+  controller.tick();
+  accounts_.clients[0].interval.gets_total = 1;
+  controller.tick();
+  accounts_.clients[0].interval.flushes_total = 1;
+  controller.tick();
+  EXPECT_EQ(controller.figures().decisions, 3u);
+}
+
+TEST_F(ControllerTest, Tick_targetUnchanged_notSent) {
+  accounts_.add(1, "a", 1000);
+  accounts_.put(0, 1, 1);
+  controller("static-alloc").tick();
+  EXPECT_THAT(accounts_.sent, IsEmpty());
+}
+
+TEST_F(ControllerTest, Tick_vmComesAndGoes_sharesFollow) {
+  accounts_.add(1, "a", 1000);
+  Controller& controller = this->controller("static-alloc");
+  controller.tick();
+  accounts_.add(2, "b", 0);
+  controller.tick();
+  EXPECT_THAT(accounts_.sent, ElementsAre(Pair(1, 500), Pair(2, 500)));
+  accounts_.clients.erase(accounts_.clients.begin());
+  controller.tick();
+  EXPECT_THAT(accounts_.sent.back(), Pair(2, 1000));
+}
+
+TEST_F(ControllerTest, Tick_vmReplacedByOneOfTheSameName_isSeen) {
+  accounts_.add(1, "a", 1000);
+  Controller& controller = this->controller("greedy");
+  controller.tick();
+  accounts_.clients.clear();
+  accounts_.add(2, "a", 0);
+  controller.tick();
+  EXPECT_THAT(accounts_.sent, ElementsAre(Pair(2, 1000)));
+}
+
+TEST_F(ControllerTest, Tick_noVms_nothing) {
+  Controller& controller = this->controller("static-alloc");
+  controller.tick();
+  EXPECT_EQ(controller.figures().decisions, 0u);
+}
+
+TEST_F(ControllerTest, Tick_reconfStatic_countsFailuresSinceTheVmCame) {
+  accounts_.add(1, "a", 0);
+  accounts_.add(2, "b", 0);
+  Controller& controller = this->controller("reconf-static");
+  accounts_.put(0, 3, 0);
+  controller.tick();
+  accounts_.put(1, 3, 0);
+  controller.tick();
+  EXPECT_THAT(accounts_.sent, ElementsAre(Pair(1, 1000), Pair(1, 500), Pair(2, 500)));
+}
+
+TEST_F(ControllerTest, SetPolicy_takesEffectAtOnce) {
+  accounts_.add(1, "a", 1000);
+  accounts_.add(2, "b", 1000);
+  Controller& controller = this->controller("greedy");
+  const PolicySwitch done = controller.set_policy(policy_of("no-tmem"));
+  EXPECT_EQ(done.previous, "greedy");
+  EXPECT_EQ(done.spec, "no-tmem");
+  EXPECT_THAT(accounts_.sent, ElementsAre(Pair(1, 0), Pair(2, 0)));
+  EXPECT_EQ(controller.figures().policy, "no-tmem");
+}
+
+TEST_F(ControllerTest, SetPolicy_anotherPolicy_startsFromItsInitialTargets) {
+  accounts_.add(1, "a", 0).used = 0;
+  accounts_.add(2, "b", 0).used = 500;
+  controller("no-tmem").set_policy(policy_of("smart-alloc"));
+  EXPECT_THAT(accounts_.sent, ElementsAre(Pair(1, 500), Pair(2, 500)));
+}
+
+TEST_F(ControllerTest, SetPolicy_sameWithOtherSettings_goesOnFromItsTargets) {
+  accounts_.add(1, "a", 700);
+  accounts_.add(2, "b", 300);
+  accounts_.put(0, 1, 1);
+  controller("smart-alloc:P=2").tick();
+  controller_->set_policy(policy_of("smart-alloc:P=5"));
+  EXPECT_THAT(accounts_.sent, IsEmpty());
+}
+
+TEST_F(ControllerTest, History_isBounded) {
+  accounts_.add(1, "a", 0);
+  Controller& controller = this->controller("greedy", 3);
+  for (int i = 0; i < 10; ++i) {
+    clock_.advance_ns(1);
+    accounts_.put(0, 1, 1);
+    controller.tick();
+  }
+  const auto history = controller.history();
+  ASSERT_EQ(history.size(), 3u);
+  EXPECT_EQ(history.back().at_ns, 10u);
+  EXPECT_EQ(history.back().statistics.vms[0].puts_total, 1u);
+}
+
+TEST_F(ControllerTest, History_manyVms_isBoundedByRows) {
+  for (std::uint32_t id = 1; id <= 1000; ++id) {
+    accounts_.add(id, "vm" + std::to_string(id), 0);
+  }
+  Controller& controller = this->controller("greedy", 1000);
+  for (int i = 0; i < 80; ++i) {
+    accounts_.put(0, 1, 1);
+    controller.tick();
+  }
+  EXPECT_EQ(controller.history().size(), 65u);
+}
+
+TEST_F(ControllerTest, Recall_tellsChangesTheLatestFirstWithAge) {
+  accounts_.add(1, "a", 100);
+  Controller& controller = this->controller("smart-alloc:P=2");
+  accounts_.put(0, 10, 5);
+  controller.tick();
+  clock_.advance_ns(1000);
+  accounts_.put(0, 7, 0);
+  controller.tick();
+  clock_.advance_ns(500);
+  const VmMemory memory = controller.recall(ClientId(1));
+  ASSERT_EQ(memory.changes.size(), 2u);
+  EXPECT_EQ(memory.changes[0].age_ns, 500u);
+  EXPECT_EQ(memory.changes[0].target_before, 120u);
+  EXPECT_EQ(memory.changes[0].target_after, 140u);
+  EXPECT_EQ(memory.changes[0].puts_failed, 7u);
+  EXPECT_EQ(memory.changes[1].age_ns, 1500u);
+  EXPECT_THAT(memory.reason, HasSubstr("7 puts failed"));
+  EXPECT_EQ(memory.interval.puts_total, 7u);
+}
+
+TEST_F(ControllerTest, Recall_afterAPolicyChange_tellsTheTrueTargetBefore) {
+  accounts_.add(1, "a", 1000);
+  accounts_.add(2, "b", 1000);
+  Controller& controller = this->controller("greedy");
+  controller.set_policy(policy_of("static-alloc"));
+  const VmMemory memory = controller.recall(ClientId(1));
+  ASSERT_EQ(memory.changes.size(), 1u);
+  EXPECT_EQ(memory.changes[0].target_before, 1000u);
+  EXPECT_EQ(memory.changes[0].target_after, 500u);
+}
+
+TEST_F(ControllerTest, Recall_manyChanges_keepsAFew) {
+  accounts_.add(1, "a", 0);
+  Controller& controller = this->controller("smart-alloc:P=1");
+  for (int i = 0; i < 50; ++i) {
+    accounts_.put(0, 1, 0);
+    controller.tick();
+  }
+  EXPECT_EQ(controller.recall(ClientId(1)).changes.size(), 16u);
+}
+
+TEST_F(ControllerTest, Recall_unknownVm_isEmpty) {
+  EXPECT_THAT(controller("greedy").recall(ClientId(9)).changes, IsEmpty());
+}
+
+TEST_F(ControllerTest, InitialTarget_isThePolicys) {
+  EXPECT_EQ(controller("greedy").initial_target(4), 1000u);
+  EXPECT_EQ(controller("smart-alloc").initial_target(4), 250u);
+  EXPECT_EQ(controller("reconf-static").initial_target(4), 0u);
+}
+
+TEST(IntervalThread, Start_ticksUntilDestroyed) {
+  std::mutex mutex;
+  std::condition_variable ticked;
+  int ticks = 0;
+  auto thread = IntervalThread::start(1'000'000, [&] {
+    const std::lock_guard lock(mutex);
+    ++ticks;
+    ticked.notify_one();
+  });
+  ASSERT_TRUE(thread.ok());
+  std::unique_lock lock(mutex);
+  ticked.wait(lock, [&] { return ticks >= 3; });
+}
+
+}  // namespace
+}  // namespace fallow::node

@@ -1,0 +1,18 @@
+// Why a VM has what it has, in sentences: a pure function of the figures.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "node/views.h"
+
+namespace fallow::node {
+
+// The most telling first. `changes` as in Explanation.
+std::vector<std::string> explain(const VmView& vm, const NodeView& node,
+                                 const std::vector<TargetChange>& changes);
+
+// "3.2 s", "5 min": for people.
+std::string format_age(std::uint64_t ns);
+
+}  // namespace fallow::node

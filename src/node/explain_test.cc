@@ -1,0 +1,84 @@
+#include "node/explain.h"
+
+#include <gmock/gmock.h>
+
+namespace fallow::node {
+namespace {
+
+using testing::Contains;
+using testing::HasSubstr;
+using testing::Not;
+
+VmView vm_with(std::uint64_t used, std::uint64_t target) {
+  VmView vm{.name = "a", .connected = true, .used = used, .target = target};
+  vm.total.puts_total = vm.total.puts_succ = 10;
+  vm.reason = "20 puts failed";
+  return vm;
+}
+
+NodeView node_with(std::uint64_t free) {
+  return {.frames_total = 1000, .frames_free = free, .policy = "smart-alloc:P=2,threshold=64"};
+}
+
+TEST(Explain, UnderTarget_saysHowManyFit) {
+  EXPECT_THAT(explain(vm_with(90, 100), node_with(10), {})[0], HasSubstr("10 more fit."));
+}
+
+TEST(Explain, UnderTargetButNodeFull_saysSo) {
+  EXPECT_THAT(explain(vm_with(90, 100), node_with(0), {})[0], HasSubstr("no free frame"));
+}
+
+TEST(Explain, AtTarget_saysRefused) {
+  EXPECT_THAT(explain(vm_with(100, 100), node_with(10), {})[0], HasSubstr("refused"));
+}
+
+TEST(Explain, OverTarget_saysByHowMuchAndWhatHappens) {
+  VmView vm = vm_with(150, 100);
+  EXPECT_THAT(explain(vm, node_with(10), {})[0], HasSubstr("50 over its target of 100"));
+  EXPECT_THAT(explain(vm, node_with(10), {})[0], HasSubstr("demotion is off"));
+  vm.demotion_pages_per_second = 4096;
+  EXPECT_THAT(explain(vm, node_with(10), {})[0], HasSubstr("4096 a second"));
+}
+
+TEST(Explain, TargetZero_saysClosed) {
+  EXPECT_THAT(explain(vm_with(0, 0), node_with(10), {})[0], HasSubstr("closed"));
+}
+
+TEST(Explain, FailedPuts_counted) {
+  VmView vm = vm_with(0, 10);
+  vm.interval.puts_total = 5;
+  vm.interval.puts_succ = 2;
+  vm.total.puts_total = 100;
+  vm.total.puts_succ = 60;
+  EXPECT_THAT(explain(vm, node_with(10), {}),
+              Contains("In the last interval 3 of 5 puts failed; since it came 40 of 100."));
+}
+
+TEST(Explain, LastChange_hasAgeAndReason) {
+  const std::vector<TargetChange> changes = {
+      {.age_ns = 3'200'000'000, .target_before = 500, .target_after = 514, .reason = "because"}};
+  EXPECT_THAT(explain(vm_with(0, 514), node_with(10), changes),
+              Contains("Its target last changed 3.2 s ago, from 500 to 514 pages: because."));
+}
+
+TEST(Explain, NothingDecided_saysInitial) {
+  VmView vm = vm_with(0, 10);
+  vm.reason.clear();
+  EXPECT_THAT(explain(vm, node_with(10), {}), Contains(HasSubstr("initial")));
+}
+
+TEST(Explain, Disconnected_saysSo) {
+  VmView vm = vm_with(0, 10);
+  EXPECT_THAT(explain(vm, node_with(10), {}), Not(Contains(HasSubstr("front end"))));
+  vm.connected = false;
+  EXPECT_THAT(explain(vm, node_with(10), {}), Contains(HasSubstr("No front end")));
+}
+
+TEST(FormatAge, Scales) {
+  EXPECT_EQ(format_age(1'500'000'000), "1.5 s");
+  EXPECT_EQ(format_age(300'000'000'000), "5 min");
+  EXPECT_EQ(format_age(9'000'000'000'000), "2.5 h");
+}
+
+}  // namespace
+}  // namespace fallow::node

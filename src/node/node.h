@@ -1,0 +1,78 @@
+// One host's node: owns the frames, the page store, the controller and the VMs, and answers what
+// the control service asks.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "memory/arena.h"
+#include "node/config.h"
+#include "node/controller.h"
+#include "node/interval_thread.h"
+#include "node/operations.h"
+#include "node/vm_export.h"
+#include "tmem/store.h"
+
+namespace fallow::node {
+
+// One VM's times, for the metrics.
+struct VmLatency {
+  std::string name;
+  tmem::LatencySnapshot latency;
+};
+
+// Any thread, but for create(), start() and the end.
+class Node final : public Operations {
+ public:
+  // Frames and store, no VMs yet. `clock` must outlive the node.
+  static Result<std::unique_ptr<Node>> create(const Config& config, const Clock& clock);
+  // Adds the configuration's VMs, all or none, and starts the controller.
+  Status start();
+  // Removes every VM.
+  ~Node() override;
+
+  [[nodiscard]] NodeView status() const override;
+  [[nodiscard]] NodeSnapshot list_vms() const override;
+  [[nodiscard]] Result<VmView> show_vm(const std::string& name) const override;
+  [[nodiscard]] Result<Explanation> explain_vm(const std::string& name) const override;
+  [[nodiscard]] Result<VmView> add_vm(const VmRequest& request) override;
+  [[nodiscard]] Status remove_vm(const std::string& name, RemoveMode mode) override;
+
+  [[nodiscard]] CurrentPolicy show_policy() const override;
+  [[nodiscard]] std::vector<PolicyView> list_policies() const override;
+  [[nodiscard]] Result<PolicySwitch> set_policy(const std::string& spec) override;
+
+  [[nodiscard]] std::vector<VmLatency> latencies() const;
+
+ private:
+  class StoreAccounts;
+  using Vms = std::map<std::string, std::unique_ptr<VmExport>>;
+
+  Node(const Config& config, const Clock& clock, memory::Arena arena);
+  [[nodiscard]] VmOptions options_for(const VmRequest& request) const;
+  [[nodiscard]] VmView view_of(const VmExport& vm, const tmem::ClientStatistics& client) const;
+  [[nodiscard]] NodeView status_locked(const std::vector<tmem::ClientStatistics>& clients) const;
+  [[nodiscard]] Result<VmView> show_locked(const std::string& name) const;
+
+  const Config config_;
+  const Clock& clock_;
+  const std::uint64_t started_ns_;
+  std::optional<gid_t> socket_group_;
+  memory::Arena arena_;
+  std::unique_ptr<tmem::Store> store_;
+  std::unique_ptr<StoreAccounts> accounts_;
+  std::unique_ptr<Controller> controller_;
+
+  std::mutex changes_mutex_;  // one VM comes or goes at a time; taken before vms_mutex_
+  mutable std::mutex vms_mutex_;
+  Vms vms_;  // guarded by vms_mutex_, never held while a VM is made or unmade
+  std::unique_ptr<IntervalThread> interval_thread_;
+};
+
+}  // namespace fallow::node

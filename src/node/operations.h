@@ -1,0 +1,31 @@
+// What can be asked of a node: the control service calls it, and a test puts a fake behind the
+// service. Every method may be called from any thread.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "node/views.h"
+
+namespace fallow::node {
+
+class Operations {
+ public:
+  virtual ~Operations() = default;
+
+  [[nodiscard]] virtual NodeView status() const = 0;
+  // By name, with the node's figures of the same moment.
+  [[nodiscard]] virtual NodeSnapshot list_vms() const = 0;
+  [[nodiscard]] virtual Result<VmView> show_vm(const std::string& name) const = 0;
+  [[nodiscard]] virtual Result<Explanation> explain_vm(const std::string& name) const = 0;
+  // Nothing is changed when it fails.
+  [[nodiscard]] virtual Result<VmView> add_vm(const VmRequest& request) = 0;
+  [[nodiscard]] virtual Status remove_vm(const std::string& name, RemoveMode mode) = 0;
+
+  [[nodiscard]] virtual CurrentPolicy show_policy() const = 0;
+  [[nodiscard]] virtual std::vector<PolicyView> list_policies() const = 0;
+  [[nodiscard]] virtual Result<PolicySwitch> set_policy(const std::string& spec) = 0;
+};
+
+}  // namespace fallow::node

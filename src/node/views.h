@@ -1,0 +1,105 @@
+// What the control service shows of a node: plain figures of one moment, the same structs on the
+// daemon's side and on the client's.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "tmem/store.h"
+
+namespace fallow::node {
+
+struct NodeView {
+  std::string version{};
+  std::uint32_t epoch = 0;
+  std::uint64_t uptime_ns = 0;
+  std::uint64_t frames_total = 0;
+  std::uint64_t frames_free = 0;
+  std::uint64_t patterns = 0;  // pages of one repeated word, held without a frame
+  std::uint64_t interval_ns = 0;
+  std::string policy{};         // with its settings in full
+  std::uint64_t intervals = 0;  // ticks of the controller since the start
+  std::uint64_t decisions = 0;  // ticks in which the policy was asked
+  std::uint64_t target_changes = 0;
+  std::uint64_t vm_count = 0;
+};
+
+struct VmView {
+  std::string name{};
+  std::uint64_t size_bytes = 0;
+  std::uint32_t block_size = 0;
+  std::string socket_path{};
+  std::string backing_path{};
+  bool connected = false;    // a front end holds the socket
+  std::uint64_t used = 0;    // frames held
+  std::uint64_t target = 0;  // frames it may hold
+  std::uint64_t patterns = 0;
+  std::uint64_t backing_pages = 0;
+  std::uint64_t demotion_pages_per_second = 0;  // 0: off
+  tmem::Counters total{};                       // since the VM came
+  tmem::Counters interval{};                    // of the last full interval
+  std::uint64_t put_p50_ns = 0;
+  std::uint64_t put_p99_ns = 0;
+  std::uint64_t get_p50_ns = 0;
+  std::uint64_t get_p99_ns = 0;
+  // Pages that the device's reads and writes met.
+  std::uint64_t memory_reads = 0;
+  std::uint64_t backing_reads = 0;
+  std::uint64_t hole_reads = 0;
+  std::uint64_t memory_writes = 0;
+  std::uint64_t backing_writes = 0;
+  std::uint64_t io_errors = 0;
+  std::string reason{};  // of the last decision for this VM; empty before the first
+};
+
+struct NodeSnapshot {
+  NodeView node{};
+  std::vector<VmView> vms{};  // by name
+};
+
+// What it takes to add a VM.
+struct VmRequest {
+  std::string name{};
+  std::uint64_t size_bytes = 0;
+  std::string backing_path{};    // absolute; empty: a file of the daemon's own, created on demand
+  bool discard_backing = false;  // what the backing file holds may be overwritten
+};
+
+enum class RemoveMode { kIfIdle, kForce };  // kForce: even while a front end is connected
+
+// A target that a decision changed.
+struct TargetChange {
+  std::uint64_t age_ns = 0;
+  std::uint64_t target_before = 0;
+  std::uint64_t target_after = 0;
+  std::uint64_t used = 0;         // at that moment
+  std::uint64_t puts_failed = 0;  // in the interval before it
+  std::string policy{};
+  std::string reason{};
+};
+
+struct Explanation {
+  VmView vm{};
+  std::string policy{};
+  std::vector<std::string> findings{};  // sentences for people, the most telling first
+  std::vector<TargetChange> changes{};  // the latest first
+};
+
+struct PolicyView {
+  std::string name{};
+  std::string summary{};
+  std::string settings{};  // names, ranges and defaults; empty when there are none
+};
+
+struct CurrentPolicy {
+  std::string spec{};
+  PolicyView policy{};
+};
+
+struct PolicySwitch {
+  std::string spec{};  // now, with every setting in full
+  std::string previous{};
+};
+
+}  // namespace fallow::node

@@ -1,0 +1,116 @@
+#include "node/vm_export.h"
+
+#include <pthread.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "base/check.h"
+
+namespace fallow::node {
+
+Result<std::unique_ptr<VmExport>> VmExport::create(tmem::Store& store, const Clock& clock,
+                                                   const VmOptions& options) {
+  std::unique_ptr<VmExport> vm(new VmExport(store, options));
+  FALLOW_TRY(vm->open(clock));
+  return vm;
+}
+
+// The backing file comes first: it is what an operator gets wrong, and it is refused unchanged.
+Status VmExport::open(const Clock& clock) {
+  Result<std::unique_ptr<BackingFile>> backing = BackingFile::open(options_.backing);
+  if (!backing) {
+    return backing.error();
+  }
+  has_backing_ = true;
+  const Result<ClientId> client = store_.add_client(options_.name);
+  FALLOW_TRY(client);
+  client_ = *client;
+  has_client_ = true;
+  FALLOW_TRY(make_device(clock, *std::move(backing)));
+  FALLOW_TRY(export_device());
+  FALLOW_TRY(open_to_group());
+  start_loop();
+  return {};
+}
+
+Status VmExport::make_device(const Clock& clock, std::unique_ptr<BackingStore> backing) {
+  const DeviceOptions device_options{
+      .size_bytes = options_.size_bytes,
+      .logical_block_size = options_.block_size,
+      .demotion_pages_per_second = options_.demotion_pages_per_second};
+  auto device = SwapDevice::create(store_, client_, clock, std::move(backing), device_options);
+  if (!device) {
+    return device.error();
+  }
+  device_ = *std::move(device);
+  return {};
+}
+
+Status VmExport::export_device() {
+  auto loop = EventLoop::create();
+  if (!loop) {
+    return loop.error();
+  }
+  loop_ = *std::move(loop);
+  auto exported = VhostUserBlk::create(
+      *loop_, *device_,
+      {.name = options_.name, .socket_path = options_.socket_path, .serial = options_.name});
+  if (!exported) {
+    return exported.error();
+  }
+  export_ = *std::move(exported);
+  return {};
+}
+
+Status VmExport::open_to_group() {
+  if (!options_.socket_group) {
+    return {};
+  }
+  const char* path = options_.socket_path.c_str();
+  if (::chown(path, static_cast<uid_t>(-1), *options_.socket_group) != 0 ||
+      ::chmod(path, 0660) != 0) {
+    return failed_errno("cannot open socket '" + options_.socket_path +
+                            "' to [device] socket_group: is the daemon's user a member?",
+                        errno);
+  }
+  return {};
+}
+
+void VmExport::start_loop() {
+  if (options_.demotion_pages_per_second > 0) {
+    loop_->every_ns(SwapDevice::kDemotionPeriodNs, [this] { device_->demote(); });
+  }
+  thread_ = std::thread([this] { loop_->run(); });
+  // Linux cuts names of threads at 15 letters.
+  ::pthread_setname_np(thread_.native_handle(), ("vm " + options_.name).substr(0, 15).c_str());
+}
+
+VmExport::~VmExport() {
+  if (thread_.joinable()) {
+    stop_loop();
+  }
+  export_.reset();
+  if (has_backing_) {
+    remove_own_backing_file();
+  }
+  device_.reset();
+  if (has_client_) {
+    CHECK(store_.remove_client(client_).ok());
+  }
+}
+
+void VmExport::stop_loop() {
+  loop_->post([this] { export_->stop([this] { loop_->stop(); }); });
+  thread_.join();
+}
+
+// While the device still holds its lock: a new life's file of the same name must not be hit.
+void VmExport::remove_own_backing_file() {
+  if (options_.backing.origin == BackingOptions::Origin::kCreate) {
+    ::unlink(options_.backing.path.c_str());
+  }
+}
+
+}  // namespace fallow::node

@@ -1,0 +1,75 @@
+// One VM of a node: a client of the store, a swap device over its pool and backing file, and the
+// vhost-user socket that the VM's front end connects to, on a thread of their own.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+
+#include "base/clock.h"
+#include "base/event_loop.h"
+#include "base/result.h"
+#include "base/units.h"
+#include "device/backing_file.h"
+#include "device/swap_device.h"
+#include "frontend/vhost_user/vhost_user_blk.h"
+#include "tmem/store.h"
+
+namespace fallow::node {
+
+struct VmOptions {
+  std::string name;
+  std::uint64_t size_bytes = 0;
+  std::string socket_path;
+  std::optional<gid_t> socket_group;  // may open the socket, beside the daemon's user
+  BackingOptions backing;
+  std::uint32_t block_size = 4096;
+  std::uint64_t demotion_pages_per_second = 0;  // 0: off
+};
+
+// Created, asked and destroyed by any thread but its own; only one at a time may create or destroy.
+class VmExport {
+ public:
+  // The client starts with a target of 0. Nothing is left behind when it fails. `store` and `clock`
+  // must outlive it.
+  static Result<std::unique_ptr<VmExport>> create(tmem::Store& store, const Clock& clock,
+                                                  const VmOptions& options);
+  // Completes what is in flight and disconnects the front end; the VM's pages are gone then, and so
+  // is a backing file of our own.
+  ~VmExport();
+  VmExport(const VmExport&) = delete;
+  VmExport& operator=(const VmExport&) = delete;
+
+  [[nodiscard]] const VmOptions& options() const { return options_; }
+  [[nodiscard]] ClientId client() const { return client_; }
+  [[nodiscard]] bool connected() const { return export_->statistics().connected; }
+  [[nodiscard]] DeviceStatistics device_statistics() const { return device_->statistics(); }
+  [[nodiscard]] ExportStatistics export_statistics() const { return export_->statistics(); }
+
+ private:
+  VmExport(tmem::Store& store, VmOptions options) : store_(store), options_(std::move(options)) {}
+  Status open(const Clock& clock);
+  Status make_device(const Clock& clock, std::unique_ptr<BackingStore> backing);
+  Status export_device();
+  Status open_to_group();
+  void start_loop();
+  void stop_loop();
+  void remove_own_backing_file();
+
+  tmem::Store& store_;
+  const VmOptions options_;
+  ClientId client_;
+  bool has_client_ = false;
+  bool has_backing_ = false;
+  // In this order: the export uses the device and both use the loop.
+  std::unique_ptr<EventLoop> loop_;
+  std::unique_ptr<SwapDevice> device_;
+  std::unique_ptr<VhostUserBlk> export_;
+  std::thread thread_;
+};
+
+}  // namespace fallow::node
