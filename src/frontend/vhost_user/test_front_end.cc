@@ -104,8 +104,10 @@ Status TestFrontEnd::negotiate() {
 }
 
 Status TestFrontEnd::fetch_config() {
-  std::array<std::byte, sizeof(ConfigWindow) + sizeof(virtio_blk_config)> payload{};
-  const ConfigWindow window{0, sizeof(virtio_blk_config), 0};
+  // As much as every back end has; older ones refuse to be asked for more.
+  constexpr std::size_t kKnown = offsetof(virtio_blk_config, max_secure_erase_sectors);
+  std::array<std::byte, sizeof(ConfigWindow) + kKnown> payload{};
+  const ConfigWindow window{0, kKnown, 0};
   std::memcpy(payload.data(), &window, sizeof window);
   Message reply;
   FALLOW_TRY(send(RequestType::kGetConfig, payload));
@@ -113,7 +115,7 @@ Status TestFrontEnd::fetch_config() {
   if (reply.header.size != payload.size()) {
     return failed("the back end does not give its configuration space");
   }
-  std::memcpy(&config_, reply.bytes.data() + sizeof window, sizeof config_);
+  std::memcpy(&config_, reply.bytes.data() + sizeof window, kKnown);
   return {};
 }
 
