@@ -21,6 +21,7 @@ bool needs_quiet_rings(RequestType type) {
 
 Session::Session(const Export& exported, UniqueFd socket, Events events)
     : export_(exported),
+      begun_before_(exported.begun),
       channel_(std::move(socket)),
       events_(std::move(events)),
       scratch_(std::make_unique<Chain>()),
@@ -242,10 +243,24 @@ Status Session::set_vring_kick(Message& message) {
   if (ring.started()) {
     export_.loop.unwatch(ring.kick_fd());
   }
+  FALLOW_TRY(check_beginning(ring));
   FALLOW_TRY(ring.start(std::move(*kick), features_, environment()));
+  export_.begun = true;
   const std::uint32_t index = decoded->index;
   serve_soon(index);  // what was made available before the kick descriptor came
   return export_.loop.watch(ring.kick_fd(), [this, index] { on_kick(index); });
+}
+
+// A guest that was running before this disk was made (the daemon was restarted, or the guest has
+// migrated here) believes its pages to be on it, and would read zeros. Its rings go on where they
+// were; a guest that begins has them at 0.
+Status Session::check_beginning(const Vring& ring) const {
+  if (ring.base() == 0 || ring.begun() || begun_before_) {
+    return {};
+  }
+  return invalid(
+      "the guest was using this disk before the daemon had it, and its pages are not"
+      " here: restart the guest");
 }
 
 Status Session::set_vring_enable(const VringState& state) {

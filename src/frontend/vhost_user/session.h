@@ -29,6 +29,8 @@ class Session final : public std::enable_shared_from_this<Session>, private Bloc
     const DeviceShape& shape;
     const std::string& name;
     ExportCounters& counters;
+    // Whether a guest has begun to use the disk since it was made. Set by the session.
+    bool& begun;
   };
   struct Events {
     std::function<void()> ending;  // the front end has gone; requests may still be in flight
@@ -64,6 +66,7 @@ class Session final : public std::enable_shared_from_this<Session>, private Bloc
   [[nodiscard]] Status set_vring_kick(Message& message);
   [[nodiscard]] Status set_vring_enable(const VringState& state);
   [[nodiscard]] Status get_vring_base(const Message& message, std::uint32_t index);
+  [[nodiscard]] Status check_beginning(const Vring& ring) const;
   [[nodiscard]] Result<Vring*> find_ring(std::uint32_t index);
   [[nodiscard]] Status reply_u64(const Message& message, std::uint64_t value);
   void reset_rings();
@@ -87,6 +90,7 @@ class Session final : public std::enable_shared_from_this<Session>, private Bloc
   void log_event(std::string_view event, std::string_view detail) const;
 
   Export export_;
+  const bool begun_before_;  // some earlier session's guest had begun
   MessageChannel channel_;
   Events events_;
   std::unique_ptr<Chain> scratch_;

@@ -26,7 +26,7 @@ class TestFrontEnd {
  public:
   struct Options {
     unsigned queues = 1;
-    DriverQueue::Options queue;
+    DriverQueue::Options queue{};
     // Into how many regions, adjacent for the guest, the memory table is cut: 1 or 2. Two are cut
     // in the middle of the last queue's data.
     unsigned regions = 1;

@@ -243,6 +243,30 @@ TEST(VhostUserBlk, getVringBase_answersAfterTheRequestsInFlight) {
   EXPECT_EQ(front->flush(), VIRTIO_BLK_S_OK);
 }
 
+// After a restart of the daemon a guest's rings go on where they were, and its pages are gone: it
+// must get errors, not a disk of zeros.
+TEST(VhostUserBlk, guestThatWasRunningBeforeTheDisk_isRefusedUntilItBeginsAnew) {
+  TestExport served;
+  const auto connect_stopped = [&] {
+    auto front = TestFrontEnd::connect(served.path(), {.start = false});
+    EXPECT_TRUE(front.ok());
+    EXPECT_TRUE((*front)->share_memory().ok());
+    return std::move(*front);
+  };
+  {
+    auto running = connect_stopped();
+    EXPECT_FALSE(running->setup_queue(0, 7).ok());
+  }
+  served.wait_until([&] { return !served.statistics().connected; });
+  {
+    auto beginning = connect_stopped();
+    EXPECT_TRUE(beginning->setup_queue(0, 0).ok());
+  }
+  served.wait_until([&] { return !served.statistics().connected; });
+  auto reconnecting = connect_stopped();
+  EXPECT_TRUE(reconnecting->setup_queue(0, 7).ok());
+}
+
 TEST(VhostUserBlk, newMemoryTableInMidRequest_waitsForTheDevice) {
   TestExport served(FakeBlockDevice::Completion::kOnPoll);
   served.device().hold();

@@ -79,6 +79,7 @@ Status Vring::start(UniqueFd kick, std::uint64_t features,
     queue_ = std::make_unique<BlockQueue>(std::move(*ring), environment);
   }
   kick_ = std::move(kick);
+  begun_ = true;
   return {};
 }
 

@@ -24,6 +24,9 @@ class Vring {
   Status set_size(std::uint32_t size);
   Status set_addresses(const VringAddress& addresses);
   Status set_base(std::uint32_t base);
+  [[nodiscard]] std::uint16_t base() const { return base_; }
+  // True once it has been started.
+  [[nodiscard]] bool begun() const { return begun_; }
   void set_enabled(bool enabled) { enabled_ = enabled; }
   void set_call(UniqueFd call) { call_ = std::move(call); }
   void set_error(UniqueFd error) { error_ = std::move(error); }
@@ -49,6 +52,7 @@ class Vring {
 
   std::uint32_t size_ = 0;
   std::uint16_t base_ = 0;
+  bool begun_ = false;  // has been started
   std::optional<VringAddress> addresses_;
   UniqueFd kick_;
   UniqueFd call_;
