@@ -1,0 +1,166 @@
+// usemem (004, §2.3): allocates a block, traverses it linearly writing and then reading, frees it,
+// and goes on with a larger one: memory demand that grows in even steps. It verifies every word
+// that it reads, so each run is also a test of the swap device under it.
+#include <sys/mman.h>
+
+#include <csignal>
+#include <cstdio>
+#include <ctime>
+
+#include "usemem/options.h"
+#include "usemem/pattern.h"
+
+namespace fallow::guests {
+namespace {
+
+volatile std::sig_atomic_t stop_requested = 0;
+
+void request_stop(int /*signal*/) {
+  stop_requested = 1;
+}
+
+std::uint64_t now_ms() {
+  timespec now{};
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return static_cast<std::uint64_t>(now.tv_sec) * 1000 +
+         static_cast<std::uint64_t>(now.tv_nsec) / 1'000'000;
+}
+
+// A block of fresh zero pages, given back to the kernel at the end.
+class Block {
+ public:
+  explicit Block(std::uint64_t bytes)
+      : bytes_(bytes),
+        memory_(mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)) {}
+  ~Block() {
+    if (valid()) {
+      munmap(memory_, bytes_);
+    }
+  }
+  Block(const Block&) = delete;
+  Block& operator=(const Block&) = delete;
+
+  [[nodiscard]] bool valid() const { return memory_ != MAP_FAILED; }
+  [[nodiscard]] std::uint64_t pages() const { return bytes_ / kPageSize; }
+  [[nodiscard]] std::uint64_t bytes() const { return bytes_; }
+  [[nodiscard]] std::span<std::uint64_t, kPageWords> page(std::uint64_t number) {
+    return std::span<std::uint64_t, kPageWords>(
+        static_cast<std::uint64_t*>(memory_) + number * kPageWords, kPageWords);
+  }
+
+ private:
+  std::uint64_t bytes_;
+  void* memory_;
+};
+
+enum class Outcome { kDone, kStopped, kWrong };
+
+class Usemem {
+ public:
+  explicit Usemem(const UsememOptions& options) : options_(options) {}
+
+  int run() {
+    Outcome outcome = Outcome::kDone;
+    for (std::uint64_t bytes = options_.step_bytes; outcome == Outcome::kDone;) {
+      const bool last = bytes + options_.step_bytes > options_.max_bytes;
+      outcome = run_step(bytes, last && !options_.once);
+      if (last) {
+        break;
+      }
+      bytes += options_.step_bytes;
+    }
+    std::printf("%s passes %llu verified %llu\n", outcome == Outcome::kStopped ? "stopped" : "done",
+                static_cast<unsigned long long>(passes_),
+                static_cast<unsigned long long>(verified_pages_));
+    return outcome == Outcome::kWrong ? 1 : 0;
+  }
+
+ private:
+  // One block: traversed once, or until stopped.
+  Outcome run_step(std::uint64_t bytes, bool for_ever) {
+    std::printf("attempt %llu\n", static_cast<unsigned long long>(bytes));
+    Block block(bytes);
+    if (!block.valid()) {
+      std::printf("error no memory for %llu bytes\n", static_cast<unsigned long long>(bytes));
+      return Outcome::kWrong;
+    }
+    Outcome outcome = Outcome::kDone;
+    do {
+      outcome = run_pass(block);
+    } while (for_ever && outcome == Outcome::kDone);
+    return outcome;
+  }
+
+  Outcome run_pass(Block& block) {
+    const std::uint64_t start_ms = now_ms();
+    Outcome outcome = write(block);
+    if (outcome == Outcome::kDone) {
+      outcome = verify(block);
+    }
+    if (outcome == Outcome::kDone) {
+      std::printf("step %llu %llu\n", static_cast<unsigned long long>(block.bytes()),
+                  static_cast<unsigned long long>(now_ms() - start_ms));
+      ++passes_;
+    }
+    return outcome;
+  }
+
+  Outcome write(Block& block) const {
+    for (std::uint64_t page = 0; page < block.pages(); ++page) {
+      if (stop_requested != 0) {
+        return Outcome::kStopped;
+      }
+      fill_page(block.page(page), {options_.seed, passes_, page});
+    }
+    return Outcome::kDone;
+  }
+
+  Outcome verify(Block& block) {
+    for (std::uint64_t page = 0; page < block.pages(); ++page) {
+      if (stop_requested != 0) {
+        return Outcome::kStopped;
+      }
+      const std::size_t word = first_mismatch(block.page(page), {options_.seed, passes_, page});
+      if (word != kPageWords) {
+        std::printf("error page %llu word %zu of a block of %llu bytes came back wrong\n",
+                    static_cast<unsigned long long>(page), word,
+                    static_cast<unsigned long long>(block.bytes()));
+        return Outcome::kWrong;
+      }
+      ++verified_pages_;
+    }
+    return Outcome::kDone;
+  }
+
+  const UsememOptions options_;
+  std::uint64_t passes_ = 0;
+  std::uint64_t verified_pages_ = 0;
+};
+
+int run(std::span<const char* const> arguments) {
+  const auto parsed = parse_usemem_options(arguments);
+  if (const auto* error = std::get_if<std::string>(&parsed)) {
+    std::fprintf(stderr, "%s\n", error->c_str());
+    return 2;
+  }
+  const auto& options = std::get<UsememOptions>(parsed);
+  if (options.help) {
+    std::fputs(usemem_help().data(), stdout);
+    return 0;
+  }
+  // A line at a time: whoever drives the scenario acts on them as they come.
+  std::setvbuf(stdout, nullptr, _IOLBF, BUFSIZ);
+  struct sigaction action {};
+  action.sa_handler = request_stop;
+  sigaction(SIGTERM, &action, nullptr);
+  sigaction(SIGINT, &action, nullptr);
+  return Usemem(options).run();
+}
+
+}  // namespace
+}  // namespace fallow::guests
+
+int main(int argc, char** argv) {
+  return fallow::guests::run(std::span<const char* const>(argv + 1, static_cast<size_t>(argc - 1)));
+}

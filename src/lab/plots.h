@@ -1,0 +1,24 @@
+// The plots of 004's Figures 2.6 and 2.7: gnuplot's input as pure text, and running gnuplot.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "lab/lab_record.h"
+
+namespace fallow::lab {
+
+struct Plot {
+  std::string title{};
+  std::string script{};  // gnuplot's, writing SVG to standard output, data included
+};
+
+// Figure 2.6: one plot a VM, running time by block size, a bar for each policy.
+Plot time_plot(const LabRecord& record, std::size_t machine);
+// Figure 2.7: one plot a policy, frames and target of every VM over time.
+Plot frames_plot(const LabRecord& record, const PolicyResult& policy);
+
+// The plot as an <svg> element.
+Result<std::string> render(const Plot& plot, const std::string& folder);
+
+}  // namespace fallow::lab

@@ -1,0 +1,48 @@
+#include "lab/policy_list.h"
+
+#include <algorithm>
+
+#include "policy/policy.h"
+
+namespace fallow::lab {
+namespace {
+
+// "threshold=64" goes on from the policy before it; "smart-alloc:P=2" does not.
+bool continues(std::string_view piece) {
+  return piece.find('=') != std::string_view::npos && piece.find(':') == std::string_view::npos;
+}
+
+std::vector<std::string> split(std::string_view list) {
+  std::vector<std::string> specs;
+  for (std::size_t at = 0; at <= list.size();) {
+    const std::size_t end = std::min(list.find(',', at), list.size());
+    const std::string piece(list.substr(at, end - at));
+    if (!specs.empty() && continues(piece)) {
+      specs.back() += "," + piece;
+    } else {
+      specs.push_back(piece);
+    }
+    at = end + 1;
+  }
+  return specs;
+}
+
+}  // namespace
+
+Result<std::vector<std::string>> parse_policies(std::string_view list) {
+  std::vector<std::string> specs;
+  for (const std::string& piece : split(list)) {
+    const auto policy = policy::make_policy(piece);
+    if (!policy) {
+      return policy.error();
+    }
+    const std::string spec = (*policy)->spec();
+    if (std::find(specs.begin(), specs.end(), spec) != specs.end()) {
+      return invalid("policy " + spec + " is named twice");
+    }
+    specs.push_back(spec);
+  }
+  return specs;
+}
+
+}  // namespace fallow::lab

@@ -1,0 +1,16 @@
+// "greedy,smart-alloc:P=2,threshold=64": several policies in one argument, though a policy's own
+// settings are parted by commas too.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+
+namespace fallow::lab {
+
+// kInvalid when a policy does not exist, is named twice or has a setting that it does not know.
+Result<std::vector<std::string>> parse_policies(std::string_view list);
+
+}  // namespace fallow::lab

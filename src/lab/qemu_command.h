@@ -1,0 +1,29 @@
+// The QEMU command line of a lab guest. Pure, so that it can be looked at without booting anything.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace fallow::lab {
+
+enum class Accelerator { kKvm, kTcg };
+
+// "tcg (emulated CPU: times are not native)": what every output says.
+std::string describe(Accelerator accelerator);
+// "kvm", "tcg".
+std::string short_name(Accelerator accelerator);
+
+struct QemuSettings {
+  Accelerator accelerator = Accelerator::kTcg;
+  std::uint64_t ram_bytes = 0;
+  std::string kernel_path{};
+  std::string initramfs_path{};
+  std::string console_path{};    // a file that takes the guest's console
+  std::string channel_socket{};  // where the lab listens for the guest's second serial port
+  std::string disk_socket{};     // vhost-user-blk; empty: no disk
+};
+
+std::vector<std::string> qemu_command(const QemuSettings& settings);
+
+}  // namespace fallow::lab
