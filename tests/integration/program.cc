@@ -72,11 +72,11 @@ std::string bin(const std::string& program) {
          "/" + program;
 }
 
-Outcome run(const std::vector<std::string>& arguments, const std::string& input) {
+Outcome run(const std::vector<std::string>& arguments, const std::string& input, int seconds_max) {
   const TempDir dir;
   std::ofstream(dir.path() + "/in") << input;
   const pid_t pid = start(arguments, dir.path() + "/in", dir.path() + "/out", dir.path() + "/err");
-  if (!ended_within(pid, 60'000)) {
+  if (!ended_within(pid, seconds_max * 1000)) {
     ::kill(pid, SIGKILL);
   }
   Outcome outcome;

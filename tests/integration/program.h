@@ -20,8 +20,9 @@ struct Outcome {
   std::string err;
 };
 
-// Runs to the end; ends the test program when that takes longer than a minute.
-Outcome run(const std::vector<std::string>& arguments, const std::string& input = "");
+// Runs to the end; kills it when that takes longer than the limit.
+Outcome run(const std::vector<std::string>& arguments, const std::string& input = "",
+            int seconds_max = 60);
 
 // Runs until it goes out of scope or end() is called.
 class Background {
@@ -60,6 +61,7 @@ class Daemon {
   [[nodiscard]] std::string control_socket() const { return dir_.path() + "/run/control.sock"; }
   [[nodiscard]] std::string disk_socket(const std::string& vm) const;
   [[nodiscard]] std::string config_path() const { return dir_.path() + "/fallowd.toml"; }
+  [[nodiscard]] const std::string& arena_folder() const { return arena_dir_.path(); }
   [[nodiscard]] std::string log() const;
   [[nodiscard]] pid_t pid() const { return process_->pid(); }
   int end(int signal) { return process_->end(signal); }

@@ -1,0 +1,63 @@
+// A real VM, stock Linux under stock QEMU, runs out of RAM and fills its swap on a Fallow disk;
+// every word that it reads back is verified by the workload in the guest.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "integration/program.h"
+
+namespace fallow::test {
+namespace {
+
+using nlohmann::json;
+
+json figures_of(const Daemon& daemon, const std::string& vm) {
+  return json::parse(daemon.fallow({"vm", "show", vm, "--json"}).out);
+}
+
+// Runs usemem once over a block that needs about nine tenths of the 256 MiB swap disk.
+void swap_through(Daemon& daemon) {
+  ASSERT_TRUE(daemon.wait_ready()) << daemon.log();
+  ASSERT_EQ(daemon.fallow({"vm", "add", "guest", "--size", "256M"}).exit_code, 0);
+  const std::string image = std::string(FALLOW_SOURCE) + "/build/guest";
+  const Outcome outcome =
+      run({bin("fallow-lab"), "vm", "--socket", daemon.disk_socket("guest"), "--ram", "128M",
+           "--image", image, "--", "usemem", "--step", "290M", "--max", "290M", "--once"},
+          "", 900);
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.out << outcome.err << daemon.log();
+  EXPECT_THAT(outcome.out, testing::HasSubstr("step "));
+}
+
+TEST(VmSwap, memoryAndBackingFile_returnEveryByte) {
+  Daemon::Options options;
+  options.memory = "96M";
+  Daemon daemon(options);
+  ASSERT_NO_FATAL_FAILURE(swap_through(daemon));
+  const json figures = figures_of(daemon, "guest");
+  // 290 MiB in a guest of 128 MiB: at least 160 MiB went out, 96 MiB of them into memory.
+  constexpr std::uint64_t kMemoryPages = (96 << 20) / 4096;
+  EXPECT_GE(figures.at("memory_writes"), kMemoryPages);
+  EXPECT_GE(figures.at("backing_writes"), kMemoryPages / 2);
+  EXPECT_GT(figures.at("memory_reads"), 0);
+  EXPECT_GT(figures.at("backing_reads"), 0);
+  EXPECT_EQ(figures.at("io_errors"), 0);
+}
+
+// The target sinks to nothing while the guest swaps, so pages move out under its feet.
+TEST(VmSwap, demotionAllTheWhile_returnsEveryByte) {
+  Daemon::Options options;
+  options.memory = "64M";
+  options.policy = "smart-alloc:P=100,threshold=0";
+  options.interval = "10ms";
+  options.extra_device = "demotion = \"20000\"";
+  Daemon daemon(options);
+  ASSERT_NO_FATAL_FAILURE(swap_through(daemon));
+  const json figures = figures_of(daemon, "guest");
+  EXPECT_GT(figures.at("backing_writes"), 0);
+  EXPECT_GT(figures.at("memory_reads"), 0);
+}
+
+}  // namespace
+}  // namespace fallow::test
