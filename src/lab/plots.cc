@@ -17,6 +17,8 @@ constexpr std::size_t kSvgBytesMax = std::size_t{32} << 20;
 // Told apart by colour-blind eyes and, with the dashes, on grey paper.
 constexpr std::array<const char*, kMachineCount> kMachineColours = {"#0072B2", "#D55E00",
                                                                     "#009E73"};
+// Solid, dashed, dash and dot; dotted is for targets.
+constexpr std::array<int, kMachineCount> kMachineDashes = {1, 2, 4};
 constexpr const char* kBarStyles =
     "set style fill solid 0.85 border rgb '#333333'\n"
     "set linetype 1 lc rgb '#999999'\nset linetype 2 lc rgb '#D55E00'\n"
@@ -68,7 +70,7 @@ std::string frames_curves(const PolicyResult& policy, std::size_t machine) {
   const std::string block = "$vm" + std::to_string(machine);
   const std::string colour = std::string(" lc rgb '") + kMachineColours[machine] + "'";
   const std::string& name = policy.machines[machine].name;
-  const std::string dash = " dt " + std::to_string(machine + 1);
+  const std::string dash = " dt " + std::to_string(kMachineDashes[machine]);
   return block + " using 1:2 with lines lw 2" + colour + dash + " title " + quoted(name) + ", " +
          block + " using 1:3 with steps lw 1" + colour + " dt 3 title " + quoted(name + " target");
 }
@@ -78,10 +80,10 @@ std::string frames_curves(const PolicyResult& policy, std::size_t machine) {
 Plot time_plot(const LabRecord& record, std::size_t machine) {
   const std::string name = record.policies.front().machines[machine].name;
   const std::string title = name + ": running time of usemem by block size";
-  std::string script = preamble(title, 760, 340) + kBarStyles + time_data(record, machine) +
+  std::string script = preamble(title, 840, 360) + kBarStyles + time_data(record, machine) +
                        "set datafile missing '?'\nset style data histograms\n"
                        "set style histogram clustered gap 1\nset ylabel 'seconds'\n"
-                       "set yrange [0:*]\nset key outside right top\nplot ";
+                       "set yrange [0:*]\nset key below horizontal\nplot ";
   for (std::size_t i = 0; i < record.policies.size(); ++i) {
     const std::string labels = i == 0 ? ":xtic(1)" : "";
     script += (i == 0 ? "" : ", ") + std::string("$times using ") + std::to_string(i + 2) + labels +
@@ -93,13 +95,13 @@ Plot time_plot(const LabRecord& record, std::size_t machine) {
 Plot frames_plot(const LabRecord& record, const PolicyResult& policy) {
   const std::string title = policy.spec + ": frames of each VM";
   const double share = static_cast<double>(record.conditions.frames_total) / kMachineCount;
-  std::string script = preamble(title, 760, 360);
+  std::string script = preamble(title, 840, 400);
   for (std::size_t i = 0; i < policy.machines.size(); ++i) {
     script += frames_data(policy, i);
   }
   const std::string start = decimal(policy.third_start_s, 3);
   script += "set xlabel 'seconds'\nset ylabel 'frames of 4 KiB'\nset yrange [0:" +
-            decimal(share * kMachineCount * 1.05, 0) + "]\nset key outside right top\n" +
+            decimal(share * kMachineCount * 1.05, 0) + "]\nset key below horizontal\n" +
             "set arrow from " + start + ", graph 0 to " + start +
             ", graph 1 nohead lc rgb '#777777' dt 2\nset label 'vm3 starts' at " + start +
             ", graph 0.97 offset 0.5,0 tc rgb '#555555'\nplot " + decimal(share, 1) +
