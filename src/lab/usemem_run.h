@@ -49,6 +49,7 @@ class UsememRun {
   Status turn_swap(const std::string& command);
   Status begin(PolicyRun& run);
   Status drive(PolicyRun& run);
+  void note_dead_machines(PolicyRun& run) const;
   Status end(PolicyRun& run);
   Status record_before(PolicyRun& run);
   Status record_after(PolicyRun& run);
