@@ -69,7 +69,7 @@ class VhostUserBlk {
   bool listening_ = false;  // the listener is watched
   bool device_watched_ = false;
   std::function<void()> drained_;  // set: stop() was called
-  bool begun_ = false;  // a guest has begun to use the disk
+  bool begun_ = false;             // a guest has begun to use the disk
   std::shared_ptr<vhost_user::Session> session_;
 };
 
