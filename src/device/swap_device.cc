@@ -199,7 +199,7 @@ bool SwapDevice::step_flush(IoRequest* request) {
 
 bool SwapDevice::step_read(IoRequest* request) {
   const PageRange range = PageRange::at_cursor(*request);
-  if (read_from_memory(request, range)) {
+  if (!on_backing(range.page) && read_from_memory(request, range)) {
     AtomicStatistics::add(counts_->memory_reads);
     request->cursor += range.bytes;
     return true;
