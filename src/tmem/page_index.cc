@@ -48,9 +48,9 @@ PageIndex::PageIndex(std::span<memory::FrameRecord> records, std::uint64_t seed)
 
 PageIndex::Place PageIndex::place_of(const PageKey& key) {
   const std::uint64_t hash = hash_(key);
-  static_assert(kShards == 1u << 6, "the shard is the hash's top six bits, the tag the next four");
+  static_assert(kShards == 1u << 6, "the shard is the hash's top six bits, the tag the next eight");
   const std::uint64_t shard = hash >> 58;
-  const auto tag = static_cast<std::uint16_t>(1u << (hash >> 54 & 15));
+  const auto tag = static_cast<std::uint16_t>(1u << (hash >> 54 & 15) | 1u << (hash >> 50 & 15));
   // Scales the low half to the number of buckets, which is no power of two.
   const std::uint64_t bucket = ((hash & 0xffffffff) * buckets_per_shard_) >> 32;
   return {&shards_[shard], static_cast<std::uint32_t>(shard * buckets_per_shard_ + bucket), tag};

@@ -80,14 +80,14 @@ class PageIndex {
   struct Place {
     Shard* shard;
     std::uint32_t bucket;
-    std::uint16_t tag;  // one of sixteen bits: what the key adds to its bucket's filter
+    std::uint16_t tag;  // two of sixteen bits: what the key adds to its bucket's filter
   };
   [[nodiscard]] Place place_of(const PageKey& key);
   // False when the key is surely absent: two bytes tell, without the lock. True tells nothing.
   // Without the lock an answer counts for the moment before whatever other threads are doing.
   [[nodiscard]] bool may_contain(const Place& place) const {
     const std::atomic_ref filter(filters_.items()[place.bucket]);
-    return (filter.load(std::memory_order_relaxed) & place.tag) != 0;
+    return (filter.load(std::memory_order_relaxed) & place.tag) == place.tag;
   }
   [[nodiscard]] std::uint32_t find(const Place& place, const PageKey& key) const;
   void insert(const Place& place, std::uint32_t record);
