@@ -1,11 +1,13 @@
 #include "base/event_loop.h"
 
+#include <pthread.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <system_error>
 
 #include "base/check.h"
 
@@ -55,19 +57,21 @@ void EventLoop::unwatch(int fd) {
   }
 }
 
-int EventLoop::every_ns(std::uint64_t period_ns, Handler handler) {
+Result<int> EventLoop::every_ns(std::uint64_t period_ns, Handler handler) {
   UniqueFd timer(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
-  CHECK(timer.valid());
+  if (!timer.valid()) {
+    return failed_errno("cannot create a timer", errno);
+  }
   itimerspec spec{};
   spec.it_interval.tv_sec = static_cast<time_t>(period_ns / 1'000'000'000u);
   spec.it_interval.tv_nsec = static_cast<long>(period_ns % 1'000'000'000u);
   spec.it_value = spec.it_interval;
   CHECK(::timerfd_settime(timer.get(), 0, &spec, nullptr) == 0);
   const int fd = timer.get();
-  CHECK(watch(fd, [fd, work = std::move(handler)] {
-          drain(fd);
-          work();
-        }).ok());
+  FALLOW_TRY(watch(fd, [fd, work = std::move(handler)] {
+    drain(fd);
+    work();
+  }));
   timers_[fd] = std::move(timer);
   return fd;
 }
@@ -107,6 +111,17 @@ void EventLoop::post(Handler work) {
 
 void EventLoop::stop() {
   post([this] { stopping_ = true; });
+}
+
+Result<std::thread> run_on_thread(EventLoop& loop, const std::string& name) {
+  try {
+    std::thread thread([&loop] { loop.run(); });
+    // Linux cuts names of threads at 15 letters.
+    ::pthread_setname_np(thread.native_handle(), name.substr(0, 15).c_str());
+    return thread;
+  } catch (const std::system_error& error) {
+    return failed("cannot start thread '" + name + "': " + error.what());
+  }
 }
 
 void EventLoop::run_posted() {

@@ -8,6 +8,8 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <string>
+#include <thread>
 #include <unordered_map>
 #include <vector>
 
@@ -28,8 +30,9 @@ class EventLoop {
   // Safe from within any handler, its own included. Call it before closing `fd`.
   void unwatch(int fd);
 
-  // Calls `handler` every `period_ns` from now on; returns an id for cancel().
-  int every_ns(std::uint64_t period_ns, Handler handler);
+  // Calls `handler` every `period_ns` from now on; returns an id for cancel(). Fails when the
+  // process is out of file descriptors.
+  Result<int> every_ns(std::uint64_t period_ns, Handler handler);
   void cancel(int timer);
 
   // Runs handlers until stop().
@@ -53,5 +56,8 @@ class EventLoop {
   std::mutex posted_mutex_;
   std::vector<Handler> posted_;  // guarded by posted_mutex_
 };
+
+// A thread, named for people, that runs the loop until stop(). Fails when no thread can be had.
+Result<std::thread> run_on_thread(EventLoop& loop, const std::string& name);
 
 }  // namespace fallow

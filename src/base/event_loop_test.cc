@@ -43,7 +43,7 @@ TEST(EventLoop, readableDescriptor_callsItsHandlerUntilUnwatched) {
 TEST(EventLoop, timer_firesUntilCancelled) {
   auto loop = EventLoop::create();
   int calls = 0;
-  const int timer = (*loop)->every_ns(1'000'000, [&] { ++calls; });
+  const int timer = *(*loop)->every_ns(1'000'000, [&] { ++calls; });
   while (calls < 3) {
     (*loop)->run_once(1000);
   }

@@ -168,15 +168,24 @@ void BackingFile::submit(BackingIo* io) {
       break;
   }
   io_uring_sqe_set_data(sqe, io);
-  int submitted = 0;
-  do {
-    submitted = io_uring_submit(&ring_);
-  } while (submitted == -EINTR || submitted == -EAGAIN);
+  submit_queued();
+}
+
+// What the kernel does not take now (it is out of memory, say) stays queued; the event has poll()
+// try again, after whatever else the owner's loop has to do.
+void BackingFile::submit_queued() {
+  if (io_uring_submit(&ring_) < 0) {
+    const std::uint64_t one = 1;
+    [[maybe_unused]] const ssize_t written = ::write(event_.get(), &one, sizeof one);
+  }
 }
 
 void BackingFile::poll() {
   std::uint64_t count = 0;
   [[maybe_unused]] const ssize_t drained = ::read(event_.get(), &count, sizeof count);
+  if (io_uring_sq_ready(&ring_) > 0) {
+    submit_queued();
+  }
   io_uring_cqe* cqe = nullptr;
   while (io_uring_peek_cqe(&ring_, &cqe) == 0) {
     complete(cqe);
@@ -184,6 +193,9 @@ void BackingFile::poll() {
 }
 
 void BackingFile::wait() {
+  if (io_uring_sq_ready(&ring_) > 0) {
+    submit_queued();
+  }
   io_uring_cqe* cqe = nullptr;
   if (io_uring_wait_cqe(&ring_, &cqe) == 0) {
     complete(cqe);

@@ -42,6 +42,7 @@ class BackingFile final : public BackingStore {
  private:
   BackingFile() = default;
   Status start_ring();
+  void submit_queued();
   void complete(io_uring_cqe* cqe);
 
   UniqueFd file_;

@@ -54,13 +54,14 @@ Result<std::unique_ptr<node::MetricsServer>> start_metrics(const node::Config& c
 }
 
 // A node that does not answer is not alive: its locks are taken on the way.
-void keep_watchdog_fed(EventLoop& loop, const node::Node& node) {
+Status keep_watchdog_fed(EventLoop& loop, const node::Node& node) {
   if (const std::uint64_t period_ns = watchdog_period_ns(); period_ns > 0) {
-    loop.every_ns(period_ns, [&node] {
+    FALLOW_TRY(loop.every_ns(period_ns, [&node] {
       (void)node.status();
       notify_alive();
-    });
+    }));
   }
+  return {};
 }
 
 Status watch_signals(EventLoop& loop, int signals) {
@@ -101,7 +102,7 @@ Status run_daemon(const node::Config& config) {
     return metrics.error();
   }
   FALLOW_TRY((*node)->start());
-  keep_watchdog_fed(**loop, **node);
+  FALLOW_TRY(keep_watchdog_fed(**loop, **node));
   notify_ready();
   (*loop)->run();
   notify_stopping();

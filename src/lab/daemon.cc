@@ -62,10 +62,11 @@ Status Daemon::spawn(const DaemonSettings& settings) {
 Status Daemon::wait_answer(LabLoop& loop) {
   bool answers = false;
   const auto ask = [&] { answers = answers || client_->status().ok(); };
-  const int timer = loop.events().every_ns(kAskNs, ask);
+  const auto timer = loop.events().every_ns(kAskNs, ask);
+  FALLOW_TRY(timer);
   const auto over = [&] { return answers || process_->exit_code().has_value(); };
   const Status waited = loop.wait_until(over, kStartMsMax, "the daemon's start");
-  loop.events().cancel(timer);
+  loop.events().cancel(*timer);
   if (waited && answers) {
     return {};
   }

@@ -13,7 +13,7 @@ TEST(LabLoop, WaitEndsWhenWhatItWaitsForHappens) {
   auto loop = LabLoop::create();
   ASSERT_TRUE(loop.ok());
   bool happened = false;
-  (*loop)->events().every_ns(1'000'000, [&] { happened = true; });
+  ASSERT_TRUE((*loop)->events().every_ns(1'000'000, [&] { happened = true; }).ok());
   EXPECT_TRUE((*loop)->wait_until([&] { return happened; }, 60'000, "it").ok());
 }
 

@@ -178,9 +178,10 @@ Status UsememRun::run_policy(const std::string& spec) {
   run.result.spec = now->spec;
   FALLOW_TRY(begin(run));
   const std::uint64_t sample_ms = std::clamp(settings_.interval_ms, kSampleMsMin, kSampleMsMax);
-  const int timer = loop_.events().every_ns(sample_ms * kNsPerMs, [this, &run] { sample(run); });
+  const auto timer = loop_.events().every_ns(sample_ms * kNsPerMs, [this, &run] { sample(run); });
+  FALLOW_TRY(timer);
   Status status = drive(run);
-  loop_.events().cancel(timer);
+  loop_.events().cancel(*timer);
   if (status) {
     status = end(run);
   }
@@ -207,9 +208,10 @@ Status UsememRun::empty_disks() {
     }
     return all || !seen.ok();
   };
-  const int timer = loop_.events().every_ns(kSampleMsMin * kNsPerMs, [] {});
+  const auto timer = loop_.events().every_ns(kSampleMsMin * kNsPerMs, [] {});
+  FALLOW_TRY(timer);
   const Status status = loop_.wait_until(empty, kEmptyMsMax, "the discard of all swapped pages");
-  loop_.events().cancel(timer);
+  loop_.events().cancel(*timer);
   return seen ? status : seen.error();
 }
 

@@ -8,9 +8,11 @@ Result<std::unique_ptr<IntervalThread>> IntervalThread::start(std::uint64_t inte
   if (!loop) {
     return loop.error();
   }
-  (*loop)->every_ns(interval_ns, std::move(tick));
+  FALLOW_TRY((*loop)->every_ns(interval_ns, std::move(tick)));
+  auto thread = run_on_thread(**loop, "interval");
+  FALLOW_TRY(thread);
   std::unique_ptr<IntervalThread> self(new IntervalThread(*std::move(loop)));
-  self->thread_ = std::thread([raw = self->loop_.get()] { raw->run(); });
+  self->thread_ = *std::move(thread);
   return self;
 }
 

@@ -1,6 +1,5 @@
 #include "node/vm_export.h"
 
-#include <pthread.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -31,8 +30,7 @@ Status VmExport::open(const Clock& clock) {
   FALLOW_TRY(make_device(clock, *std::move(backing)));
   FALLOW_TRY(export_device());
   FALLOW_TRY(open_to_group());
-  start_loop();
-  return {};
+  return start_loop();
 }
 
 Status VmExport::make_device(const Clock& clock, std::unique_ptr<BackingStore> backing) {
@@ -78,13 +76,14 @@ Status VmExport::open_to_group() {
   return {};
 }
 
-void VmExport::start_loop() {
+Status VmExport::start_loop() {
   if (options_.demotion_pages_per_second > 0) {
-    loop_->every_ns(SwapDevice::kDemotionPeriodNs, [this] { device_->demote(); });
+    FALLOW_TRY(loop_->every_ns(SwapDevice::kDemotionPeriodNs, [this] { device_->demote(); }));
   }
-  thread_ = std::thread([this] { loop_->run(); });
-  // Linux cuts names of threads at 15 letters.
-  ::pthread_setname_np(thread_.native_handle(), ("vm " + options_.name).substr(0, 15).c_str());
+  auto thread = run_on_thread(*loop_, "vm " + options_.name);
+  FALLOW_TRY(thread);
+  thread_ = *std::move(thread);
+  return {};
 }
 
 VmExport::~VmExport() {

@@ -56,7 +56,7 @@ class VmExport {
   Status make_device(const Clock& clock, std::unique_ptr<BackingStore> backing);
   Status export_device();
   Status open_to_group();
-  void start_loop();
+  Status start_loop();
   void stop_loop();
   void remove_own_backing_file();
 
