@@ -109,7 +109,7 @@ SwapDevice::~SwapDevice() {
   [[maybe_unused]] const Status gone = store_.destroy_pool(pool_);
 }
 
-// ---- requests ----
+// Requests.
 
 void SwapDevice::submit(IoRequest* request) {
   ++requests_in_flight_;
@@ -195,7 +195,7 @@ bool SwapDevice::step_flush(IoRequest* request) {
   return true;
 }
 
-// ---- reading ----
+// Reading.
 
 bool SwapDevice::step_read(IoRequest* request) {
   const PageRange range = PageRange::at_cursor(*request);
@@ -265,7 +265,7 @@ void SwapDevice::finish_read(Transfer* transfer) {
           transfer->buffer + (begin - transfer->first_page * kPageSize), end - begin);
 }
 
-// ---- writing ----
+// Writing.
 
 // A write is begun only with a transfer in hand: should memory refuse the page, its old version is
 // gone at once, and the new one must be on its way before anyone can ask.
@@ -389,7 +389,7 @@ void SwapDevice::finish_modify(Transfer* transfer) {
   issue(transfer);
 }
 
-// ---- discarding ----
+// Discarding.
 
 // The whole pages go; a discard of a part of a page may be ignored, and is.
 bool SwapDevice::step_discard(IoRequest* request) {
@@ -442,7 +442,7 @@ bool SwapDevice::discard_whole_pages(IoRequest* request, std::uint64_t first, st
   return true;
 }
 
-// ---- transfers ----
+// Transfers.
 
 bool SwapDevice::busy(std::uint64_t first, std::uint64_t count) const {
   for (const Transfer* transfer : transfers_.active()) {
@@ -559,7 +559,7 @@ void SwapDevice::note_error(const Transfer& transfer, int error) {
   }
 }
 
-// ---- demotion ----
+// Demotion.
 
 void SwapDevice::set_demotion_rate(std::uint64_t pages_per_second) {
   options_.demotion_pages_per_second = pages_per_second;
@@ -627,7 +627,7 @@ void SwapDevice::finish_demotion(Transfer* transfer, int error) {
   AtomicStatistics::add(counts_->demotions, transfer->page_count);
 }
 
-// ---- where pages are ----
+// Where pages are.
 
 bool SwapDevice::on_backing(std::uint64_t page) const {
   return (on_backing_[page / 64] >> (page % 64) & 1) != 0;

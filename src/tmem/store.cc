@@ -116,7 +116,7 @@ Store::~Store() {
   }
 }
 
-// ---- clients and pools: rare, under control_mutex_ ----
+// Clients and pools: rare, under control_mutex_.
 
 Store::Client* Store::find_client(ClientId id) const {
   Client* client = clients_[id.value % memory::kClientsMax].load(std::memory_order_acquire);
@@ -238,7 +238,7 @@ void Store::set_target(ClientId id, std::uint64_t frames) {
   }
 }
 
-// ---- put ----
+// Put.
 
 PutResult Store::put(const PageKey& key, const std::byte* page) {
   Pool* pool = find_pool(key.pool);
@@ -429,7 +429,7 @@ AgeList& Store::list_of(Pool& pool, Shard& shard, std::uint32_t record) {
              : pool.frames[shard.number];
 }
 
-// ---- ephemeral pages give way ----
+// Ephemeral pages give way.
 
 std::optional<FrameAddress> Store::take_frame(Shard& locked) {
   if (const auto frame = zone_.allocate_frame()) {
@@ -492,7 +492,7 @@ void Store::note_oldest_ephemeral(Shard& shard) {
                                         std::memory_order_relaxed);
 }
 
-// ---- get and flush ----
+// Get and flush.
 
 GetResult Store::get(const PageKey& key, std::byte* page) {
   Pool* pool = find_pool(key.pool);
@@ -612,7 +612,7 @@ std::uint64_t Store::remove_from_list(Pool& pool, PoolId id, AgeList& list,
   return pages;
 }
 
-// ---- demotion ----
+// Demotion.
 
 std::size_t Store::oldest(PoolId id, std::span<PageKey> keys) {
   Pool* pool = find_pool(id);
@@ -644,7 +644,7 @@ std::size_t Store::oldest(PoolId id, std::span<PageKey> keys) {
   return count;
 }
 
-// ---- statistics ----
+// Statistics.
 
 Store::Allowance Store::allowance(ClientId id) const {
   const Client* client = find_client(id);
