@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <fstream>
+#include <mutex>
 #include <thread>
 
 #include "base/temp_dir.h"
@@ -34,7 +35,10 @@ class FakeNode final : public Operations {
     return Explanation{vm(), "greedy", {"first", "second"}, {{.age_ns = 5, .reason = "because"}}};
   }
   [[nodiscard]] Result<VmView> add_vm(const VmRequest& request) override {
-    asked = request;
+    {
+      const std::lock_guard lock(mutex_);
+      asked_ = request;
+    }
     if (request.name == "a") {
       return Error{ErrorCode::kExists, "there already is a VM 'a'"};
     }
@@ -59,7 +63,10 @@ class FakeNode final : public Operations {
     return PolicySwitch{spec, "greedy"};
   }
 
-  VmRequest asked;
+  [[nodiscard]] VmRequest asked() const {
+    const std::lock_guard lock(mutex_);
+    return asked_;
+  }
 
  private:
   static VmView vm() {
@@ -70,6 +77,9 @@ class FakeNode final : public Operations {
     view.reason = "why";
     return view;
   }
+
+  mutable std::mutex mutex_;
+  VmRequest asked_;  // guarded by mutex_
 };
 
 class ControlServiceTest : public testing::Test {
@@ -130,10 +140,10 @@ TEST_F(ControlServiceTest, Errors_overTheSocket_keepCodeAndText) {
 TEST_F(ControlServiceTest, AddVm_request_arrivesWhole) {
   const ControlClient client(path_);
   ASSERT_TRUE(client.add_vm({"b", 4096, "/x", true}).ok());
-  EXPECT_EQ(node_.asked.name, "b");
-  EXPECT_EQ(node_.asked.size_bytes, 4096u);
-  EXPECT_EQ(node_.asked.backing_path, "/x");
-  EXPECT_TRUE(node_.asked.discard_backing);
+  EXPECT_EQ(node_.asked().name, "b");
+  EXPECT_EQ(node_.asked().size_bytes, 4096u);
+  EXPECT_EQ(node_.asked().backing_path, "/x");
+  EXPECT_TRUE(node_.asked().discard_backing);
 }
 
 TEST_F(ControlServiceTest, Policies_overTheSocket_arriveWhole) {
