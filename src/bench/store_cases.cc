@@ -86,10 +86,10 @@ class Bed {
   static constexpr std::size_t kGuestPages = 4096;
 
   memory::Arena make_arena(const std::string& name) {
-    auto arena = memory::Arena::create({.directory = dir_.path(),
-                                        .name = name,
-                                        .bytes = std::uint64_t{frames_} * kPageSize,
-                                        .node = NodeId(0)});
+    auto arena = memory::Arena::open({.directory = dir_.path(),
+                                      .name = name,
+                                      .bytes = std::uint64_t{frames_} * kPageSize,
+                                      .node = NodeId(0)});
     if (!arena) {
       log_error("no-arena", {{"error", arena.error().text}});
       std::exit(1);

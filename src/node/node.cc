@@ -94,7 +94,7 @@ Result<std::unique_ptr<Node>> Node::create(const Config& config, const Clock& cl
   if (!policy) {
     return policy.error();
   }
-  auto arena = memory::Arena::create({.directory = config.arena_dir, .bytes = config.memory_bytes});
+  auto arena = memory::Arena::open({.directory = config.arena_dir, .bytes = config.memory_bytes});
   if (!arena) {
     return arena.error();
   }

@@ -36,7 +36,7 @@ struct alignas(kPageSize) Page {
 class StoreTest : public testing::Test {
  protected:
   void start(std::uint64_t frames) {
-    auto arena = memory::Arena::create(
+    auto arena = memory::Arena::open(
         {.directory = dir_.path(), .name = "t", .bytes = frames * kPageSize, .node = NodeId(1)});
     ASSERT_TRUE(arena.ok()) << arena.error().text;
     arena_.emplace(std::move(*arena));
