@@ -73,7 +73,7 @@ Result<LocationMap> LocationMap::create_with(const std::string& path, std::uint6
     return invalid("a device's description of " + std::to_string(description.size()) +
                    " bytes is too long");
   }
-  const std::string unfinished = path + ".new";
+  const std::string unfinished = path + kUnfinishedSuffix;
   auto file = memory::create_reserved(unfinished, bytes_for(pages));
   FALLOW_TRY(file);
   LocationMap map;

@@ -29,6 +29,7 @@ class LocationMap {
   static constexpr std::size_t kDescriptionMax = 3584;
 
   static constexpr std::uint64_t kPagesPerWord = 32;
+  static constexpr const char* kUnfinishedSuffix = "~";
   // The most pages that a map has room for.
   static constexpr std::uint64_t kPagesMax = std::uint64_t{1} << 32;
 

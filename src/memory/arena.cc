@@ -130,8 +130,9 @@ std::string difference(const TableHeader& there, const ArenaOptions& options) {
     return "is damaged";
   }
   if (there.frames != wanted.frames || there.patterns != wanted.patterns) {
-    return "holds pages in memory = \"" + format_size(there.frames * kPageSize) +
-           "\": start with that";
+    const std::uint64_t bytes = there.frames * kPageSize;
+    return "holds pages in " + format_size(bytes) + ": start with memory = \"" +
+           std::to_string(bytes) + "\"";
   }
   if (there.node != wanted.node) {
     return "belongs to node " + std::to_string(there.node);
