@@ -113,8 +113,7 @@ Status VhostUserBlk::adopt(UniqueFd socket) {
   if (session_ || drained_) {
     return Error{ErrorCode::kExists, "export '" + options_.name + "' is in use or stops"};
   }
-  const vhost_user::Session::Export exported{loop_,         device_,   shape_,
-                                             options_.name, counters_, begun_};
+  const vhost_user::Export exported{loop_, device_, shape_, options_.name, counters_, begun_};
   session_ = std::make_shared<vhost_user::Session>(
       exported, std::move(socket),
       vhost_user::Session::Events{[this] { unwatch_listener(); }, [this] { session_ended(); }});
