@@ -50,8 +50,8 @@ void fallow_close(fallow_client* client);
 /* Why the last call on this thread failed: one line, valid until the next call. */
 const char* fallow_error(void);
 
-/* Registered memory: what is moved between it and the daemon is copied once. Other memory works too,
- * at the price of a second copy. NULL with errno set when there is none. */
+/* Registered memory: what is moved between it and the daemon is copied once. Other memory works
+ * too, at the price of a second copy. NULL with errno set when there is none. */
 void* fallow_alloc(fallow_client* client, size_t bytes);
 void fallow_free(fallow_client* client, void* memory);
 
@@ -87,8 +87,8 @@ int fallow_get_statistics(fallow_queue* queue, struct fallow_statistics* statist
 /* Many operations in flight. submit_* only fills an entry in (-EAGAIN: `depth` are in flight);
  * fallow_submit() shows all of them to the daemon; fallow_poll() and fallow_wait() do so too.
  * Memory belongs to the operation until its completion has been taken. Operations of one queue on
- * pages are carried out in their order. A daemon that dies meanwhile is waited for, and what was not
- * complete is submitted to the next one. */
+ * pages are carried out in their order. A daemon that dies meanwhile is waited for, and what was
+ * not complete is submitted to the next one. */
 struct fallow_completion {
   uint64_t user_data;
   int result; /* as the synchronous function returns */
@@ -109,9 +109,9 @@ int fallow_poll(fallow_queue* queue, struct fallow_completion* completions, unsi
 int fallow_wait(fallow_queue* queue, struct fallow_completion* completions, unsigned max,
                 int timeout_ms);
 
-/* The disk of a VM, on a client that was connected with options.disk. Offsets and lengths are bytes,
- * multiples of fallow_disk_block_size(); any length. Each function may be called on several queues at
- * once. */
+/* The disk of a VM, on a client that was connected with options.disk. Offsets and lengths are
+ * bytes, multiples of fallow_disk_block_size(); any length. Each function may be called on several
+ * queues at once. */
 uint64_t fallow_disk_size(fallow_client* client);
 uint32_t fallow_disk_block_size(fallow_client* client);
 int fallow_disk_read(fallow_queue* queue, void* data, size_t length, uint64_t offset);
