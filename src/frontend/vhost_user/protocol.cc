@@ -2,6 +2,8 @@
 
 #include <cstring>
 
+#include "frontend/vhost_user/eventfd.h"
+
 namespace fallow::vhost_user {
 
 bool Protocol::needs_quiet_rings(RequestType type) {
@@ -40,6 +42,10 @@ Status Protocol::carry_out(Message& message) {
       return get_config(message);
     case RequestType::kSetConfig:
       return invalid("nothing in the configuration space can be written");
+    case RequestType::kGetInflightFd:
+      return get_inflight_fd(message);
+    case RequestType::kSetInflightFd:
+      return set_inflight_fd(message);
     default:
       return carry_out_on_ring(message);
   }
@@ -110,6 +116,41 @@ Status Protocol::get_config(const Message& message) {
   std::memcpy(payload.data(), &*window, sizeof *window);
   std::memcpy(payload.data() + sizeof *window, space.data() + window->offset, window->size);
   return channel_.send(make_reply(message.header, {payload.data(), message.header.size}));
+}
+
+Status Protocol::check_negotiated(unsigned protocol_feature) const {
+  if ((protocol_features_ & bit(protocol_feature)) == 0) {
+    return invalid("vhost-user request belongs to protocol feature " +
+                   std::to_string(protocol_feature) + ", which was not acknowledged");
+  }
+  return {};
+}
+
+// The front end keeps the file and brings it back; until then it is of no interest here.
+Status Protocol::get_inflight_fd(const Message& message) {
+  FALLOW_TRY(check_negotiated(kProtocolFeatureInflightShmfd));
+  InflightDescription description = decode_inflight(message);
+  const InflightRegion::Shape shape{description.queues, description.queue_size};
+  const auto file = InflightRegion::make_file(shape);
+  FALLOW_TRY(file);
+  description.size = InflightRegion::size_bytes(shape);
+  description.offset = 0;
+  const auto payload = std::as_bytes(std::span(&description, 1)).first(message.header.size);
+  return channel_.send(make_reply(message.header, payload), file->get());
+}
+
+Status Protocol::set_inflight_fd(const Message& message) {
+  FALLOW_TRY(check_negotiated(kProtocolFeatureInflightShmfd));
+  if (message.fds.size() != 1) {
+    return invalid("an in-flight region comes without its file");
+  }
+  const InflightDescription description = decode_inflight(message);
+  auto region = InflightRegion::map(message.fds.front().get(), description.offset, description.size,
+                                    {description.queues, description.queue_size});
+  if (!region) {
+    return region.error();
+  }
+  return rings_.set_inflight_region(std::move(*region));
 }
 
 Status Protocol::set_vring_kick(Message& message) {

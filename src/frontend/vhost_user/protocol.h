@@ -31,10 +31,13 @@ class Protocol {
   [[nodiscard]] Status set_protocol_features(std::uint64_t features);
   [[nodiscard]] Status set_memory_table(Message& message);
   [[nodiscard]] Status get_config(const Message& message);
+  [[nodiscard]] Status get_inflight_fd(const Message& message);
+  [[nodiscard]] Status set_inflight_fd(const Message& message);
   [[nodiscard]] Status set_vring_kick(Message& message);
   [[nodiscard]] Status set_vring_call_or_error(Message& message);
   [[nodiscard]] Status set_vring_enable(const VringState& state);
   [[nodiscard]] Status get_vring_base(const Message& message, std::uint32_t index);
+  [[nodiscard]] Status check_negotiated(unsigned protocol_feature) const;
   [[nodiscard]] Status answer(const Message& message, std::uint64_t value);
 
   const DeviceShape& shape_;

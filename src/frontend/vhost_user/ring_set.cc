@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "frontend/vhost_user/eventfd.h"
 
 namespace fallow::vhost_user {
 namespace {
@@ -49,6 +50,20 @@ Status RingSet::set_memory(std::span<const Region> regions, std::span<const Uniq
   return {};
 }
 
+Status RingSet::set_inflight_region(InflightRegion region) {
+  for (const Vring& ring : rings_) {
+    if (ring.started()) {
+      return invalid("an in-flight region cannot be set while rings are started");
+    }
+  }
+  inflight_.emplace(std::move(region));
+  return {};
+}
+
+Result<InflightLog> RingSet::inflight_log(std::uint32_t index) const {
+  return inflight_ ? inflight_->log(index) : InflightLog();
+}
+
 Result<Vring*> RingSet::find(std::uint32_t index) {
   if (index >= rings_.size()) {
     return invalid("queue " + std::to_string(index) + " does not exist: there are " +
@@ -63,8 +78,10 @@ Status RingSet::start(std::uint32_t index, UniqueFd kick) {
   Vring& ring = **found;
   unwatch(ring);
   FALLOW_TRY(check_beginning(ring));
+  const auto inflight = inflight_log(index);
+  FALLOW_TRY(inflight);
   FALLOW_TRY(
-      ring.start(std::move(kick), features_,
+      ring.start(std::move(kick), features_, *inflight,
                  {export_.device, export_.shape, memory_, *scratch_, export_.counters, *this}));
   export_.begun = true;
   serve_soon(index);  // what was made available before the kick descriptor came
@@ -107,6 +124,7 @@ void RingSet::reset() {
     unwatch(ring);
     ring.reset();
   }
+  inflight_.reset();
 }
 
 void RingSet::unwatch(const Vring& ring) {
@@ -136,17 +154,34 @@ void RingSet::serve(std::uint32_t index) {
   const auto served = ring.serve(kChainsPerTurn);
   --turns_;
   if (served == BlockQueue::Served::kBroken) {
-    log_export_event(export_, "vhost_user_queue_broken", std::to_string(index));
-    ring.flush();
-    ring.signal_error();
+    queue_broke(index);
   } else if (served == BlockQueue::Served::kSome) {
     serve_soon(index);
   }
   after_turn();
 }
 
+void RingSet::queue_broke(std::uint32_t index) {
+  log_export_event(export_, "vhost_user_queue_broken", std::to_string(index));
+  rings_[index].flush();
+  rings_[index].signal_error();
+}
+
 void RingSet::serve_soon(std::uint32_t index) {
   owner_.post([this, index] { serve(index); });
+}
+
+// A ring that stops before it was ever served must not leave a former life's requests behind: its
+// base says that they are done.
+void RingSet::pause() {
+  paused_ = true;
+  ++turns_;
+  for (std::uint32_t index = 0; index < rings_.size(); ++index) {
+    if (rings_[index].started() && !rings_[index].queue()->resubmit()) {
+      queue_broke(index);
+    }
+  }
+  --turns_;
 }
 
 void RingSet::resume() {
@@ -176,8 +211,8 @@ void RingSet::flush() {
 }
 
 void RingSet::after_turn() {
-  if (!abandoned_ && memory_.broken()) {
-    owner_.rings_lost("the front end took guest memory away while it was in use");
+  if (!abandoned_ && (memory_.broken() || (inflight_ && inflight_->broken()))) {
+    owner_.rings_lost("the front end took shared memory away while it was in use");
   }
 }
 

@@ -6,6 +6,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -52,6 +53,9 @@ class RingSet final : private BlockQueue::Owner {
   // Nothing may be in flight. A table that is refused leaves the old one in force; a ring that is
   // not in the new one stops.
   Status set_memory(std::span<const Region> regions, std::span<const UniqueFd> files);
+  // The region that the rings will be tracked in, instead of the one before. No ring may be
+  // started.
+  Status set_inflight_region(InflightRegion region);
   Result<Vring*> find(std::uint32_t index);
   // Starts the ring, or only changes the kick descriptor of a started one.
   Status start(std::uint32_t index, UniqueFd kick);
@@ -63,8 +67,8 @@ class RingSet final : private BlockQueue::Owner {
 
   // At work.
 
-  // Takes no chains until resume(); what is in flight completes.
-  void pause() { paused_ = true; }
+  // Takes no chains until resume(); what is in flight completes, in a former life's flight too.
+  void pause();
   void resume();
   // Reaps completions of the device and shows them to the guest.
   void poll_device();
@@ -76,6 +80,8 @@ class RingSet final : private BlockQueue::Owner {
 
  private:
   [[nodiscard]] Status check_beginning(const Vring& ring) const;
+  [[nodiscard]] Result<InflightLog> inflight_log(std::uint32_t index) const;
+  void queue_broke(std::uint32_t index);
   void unwatch(const Vring& ring);
   void on_kick(std::uint32_t index);
   void serve(std::uint32_t index);
@@ -89,6 +95,7 @@ class RingSet final : private BlockQueue::Owner {
   const bool begun_before_;  // some earlier session's guest had begun
   std::unique_ptr<Chain> scratch_;
   GuestMemory memory_;
+  std::optional<InflightRegion> inflight_;
   std::vector<Vring> rings_;
   std::uint64_t features_ = 0;
   bool paused_ = false;

@@ -17,7 +17,8 @@ VhostUserBlk::VhostUserBlk(EventLoop& loop, BlockDevice& device, ExportOptions o
     : loop_(loop),
       device_(device),
       options_(std::move(options)),
-      shape_(vhost_user::make_shape(device, options_.queues_max, options_.serial)) {}
+      shape_(vhost_user::make_shape(device, options_.queues_max, options_.serial)),
+      begun_(options_.recovered) {}
 
 Result<std::unique_ptr<VhostUserBlk>> VhostUserBlk::create(EventLoop& loop, BlockDevice& device,
                                                            ExportOptions options) {
