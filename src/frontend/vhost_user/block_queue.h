@@ -48,6 +48,9 @@ class BlockQueue {
   BlockQueue(const BlockQueue&) = delete;
   BlockQueue& operator=(const BlockQueue&) = delete;
 
+  // Submits what was in flight in a former life and has not been submitted yet, whether the ring is
+  // being served or not. False when that breaks the ring.
+  [[nodiscard]] bool resubmit();
   // Takes up to `budget` chains; `call` is the driver's eventfd, or -1.
   Served serve(unsigned budget, int call);
   // Shows completions to the driver and notifies it if it wants to be.

@@ -27,7 +27,8 @@ std::uint64_t offered_features() {
 }
 
 std::uint64_t offered_protocol_features() {
-  return bit(kProtocolFeatureMq) | bit(kProtocolFeatureReplyAck) | bit(kProtocolFeatureConfig);
+  return bit(kProtocolFeatureMq) | bit(kProtocolFeatureReplyAck) | bit(kProtocolFeatureConfig) |
+         bit(kProtocolFeatureInflightShmfd);
 }
 
 virtio_blk_config make_config(const DeviceShape& shape) {

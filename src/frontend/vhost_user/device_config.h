@@ -18,6 +18,7 @@ inline constexpr unsigned kFeatureProtocolFeatures = 30;
 inline constexpr unsigned kProtocolFeatureMq = 0;
 inline constexpr unsigned kProtocolFeatureReplyAck = 3;
 inline constexpr unsigned kProtocolFeatureConfig = 9;
+inline constexpr unsigned kProtocolFeatureInflightShmfd = 12;
 
 constexpr std::uint64_t bit(unsigned number) {
   return std::uint64_t{1} << number;

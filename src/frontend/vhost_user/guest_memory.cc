@@ -1,13 +1,6 @@
 #include "frontend/vhost_user/guest_memory.h"
 
-#include <fcntl.h>
-#include <linux/magic.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <sys/vfs.h>
-
 #include <algorithm>
-#include <cerrno>
 
 #include "base/units.h"
 
@@ -61,44 +54,14 @@ Status check_pairs(std::span<const Region> regions) {
   return {};
 }
 
-// The size of the pages of the file, once it is known to be one that the kernel alone serves.
-Result<std::uint64_t> file_page_size(int fd, const Region& region) {
-  // Only files in memory have seals, and asking for them never waits for a file server.
-  if (::fcntl(fd, F_GET_SEALS) < 0) {
-    return invalid("guest memory must be a memfd or a file on tmpfs or hugetlbfs");
-  }
-  struct stat info {};
-  struct statfs system {};
-  if (::fstat(fd, &info) != 0 || ::fstatfs(fd, &system) != 0) {
-    return failed_errno("cannot inspect a file of guest memory", errno);
-  }
-  if (region.file_offset + region.size > static_cast<std::uint64_t>(info.st_size)) {
-    return invalid("memory region reaches past the end of its file");
-  }
-  const bool huge = system.f_type == HUGETLBFS_MAGIC;
-  return huge ? static_cast<std::uint64_t>(system.f_bsize) : kPageSize;
-}
-
 }  // namespace
 
 Result<GuestMemory::Mapped> GuestMemory::map_region(const Region& region, int fd) {
-  const auto page = file_page_size(fd, region);
-  FALLOW_TRY(page);
-  // A huge page is mapped whole or not at all.
-  const std::uint64_t start = region.file_offset & ~(*page - 1);
-  const std::uint64_t end = (region.file_offset + region.size + *page - 1) & ~(*page - 1);
-  auto mapping = Mapping::map_shared(fd, start, end - start);
-  if (!mapping) {
-    return mapping.error();
+  auto memory = ForeignMemory::map(fd, region.file_offset, region.size);
+  if (!memory) {
+    return memory.error();
   }
-  // A core dump of ours must not hold a guest's memory.
-  ::madvise(mapping->data(), mapping->size(), MADV_DONTDUMP);
-  auto guard = BusErrorGuard::watch(mapping->data(), mapping->size(), *page);
-  if (!guard) {
-    return guard.error();
-  }
-  std::byte* base = mapping->data() + (region.file_offset - start);
-  return Mapped{region, std::move(*mapping), std::move(*guard), base};
+  return Mapped{region, std::move(*memory)};
 }
 
 Result<GuestMemory> GuestMemory::map(std::span<const Region> regions,
@@ -123,7 +86,7 @@ std::span<std::byte> GuestMemory::guest_run(std::uint64_t address, std::uint64_t
   for (const Mapped& mapped : mapped_) {
     const std::uint64_t offset = address - mapped.region.guest_address;  // wraps when below
     if (address >= mapped.region.guest_address && offset < mapped.region.size) {
-      return {mapped.base + offset, std::min(length, mapped.region.size - offset)};
+      return {mapped.memory.data() + offset, std::min(length, mapped.region.size - offset)};
     }
   }
   return {};
@@ -149,7 +112,7 @@ std::byte* GuestMemory::at_user(std::uint64_t address, std::uint64_t size) const
     const std::uint64_t offset = address - mapped.region.user_address;
     if (address >= mapped.region.user_address && offset < mapped.region.size &&
         size <= mapped.region.size - offset) {
-      return mapped.base + offset;
+      return mapped.memory.data() + offset;
     }
   }
   return nullptr;
@@ -157,7 +120,7 @@ std::byte* GuestMemory::at_user(std::uint64_t address, std::uint64_t size) const
 
 bool GuestMemory::broken() const {
   return std::any_of(mapped_.begin(), mapped_.end(),
-                     [](const Mapped& mapped) { return mapped.guard.broken(); });
+                     [](const Mapped& mapped) { return mapped.memory.broken(); });
 }
 
 }  // namespace fallow::vhost_user

@@ -7,23 +7,15 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <span>
 #include <vector>
 
 #include "base/file.h"
+#include "base/foreign_memory.h"
 #include "base/result.h"
-#include "frontend/vhost_user/bus_error_guard.h"
 #include "frontend/vhost_user/messages.h"
 
 namespace fallow::vhost_user {
-
-// Copies out of memory that a guest may be writing. The compiler may not read the source again
-// afterwards in the belief that it still holds what was copied.
-inline void copy_once(void* to, const void* from, std::size_t size) {
-  std::memcpy(to, from, size);
-  asm volatile("" ::: "memory");
-}
 
 class GuestMemory {
  public:
@@ -53,9 +45,7 @@ class GuestMemory {
  private:
   struct Mapped {
     Region region;
-    Mapping mapping;
-    BusErrorGuard guard;  // after the mapping: it must end its watch before the memory goes
-    std::byte* base = nullptr;
+    ForeignMemory memory;
   };
   static Result<Mapped> map_region(const Region& region, int fd);
 

@@ -104,21 +104,5 @@ TEST_F(GuestMemoryTest, truncatedFile_doesNotBreakItsNeighbours) {
   EXPECT_FALSE(neighbour.broken());
 }
 
-TEST(BusErrorGuard, faultOutsideEveryRange_stillEndsTheProcess) {
-  EXPECT_DEATH(
-      {
-        const UniqueFd file(::memfd_create("other", MFD_CLOEXEC));
-        if (::ftruncate(file.get(), 4096) != 0) {
-          ::_exit(0);
-        }
-        auto mapping = Mapping::map_shared(file.get(), 0, 4096);
-        { const auto guard = BusErrorGuard::watch(mapping->data(), 4096, 4096); }
-        if (::ftruncate(file.get(), 0) == 0) {
-          *static_cast<volatile std::byte*>(mapping->data()) = std::byte{1};
-        }
-      },
-      "");
-}
-
 }  // namespace
 }  // namespace fallow::vhost_user

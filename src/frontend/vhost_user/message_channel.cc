@@ -97,9 +97,22 @@ Status MessageChannel::take_fds(msghdr& head) {
   return {};
 }
 
-Status MessageChannel::send(const Reply& reply) {
-  const ssize_t sent =
-      ::send(socket_.get(), reply.bytes.data(), reply.size, MSG_NOSIGNAL | MSG_DONTWAIT);
+Status MessageChannel::send(const Reply& reply, int fd) {
+  iovec part{const_cast<std::byte*>(reply.bytes.data()), reply.size};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof fd)] = {};
+  msghdr head{};
+  head.msg_iov = &part;
+  head.msg_iovlen = 1;
+  if (fd >= 0) {
+    head.msg_control = control;
+    head.msg_controllen = sizeof control;
+    cmsghdr* item = CMSG_FIRSTHDR(&head);
+    item->cmsg_level = SOL_SOCKET;
+    item->cmsg_type = SCM_RIGHTS;
+    item->cmsg_len = CMSG_LEN(sizeof fd);
+    std::memcpy(CMSG_DATA(item), &fd, sizeof fd);
+  }
+  const ssize_t sent = ::sendmsg(socket_.get(), &head, MSG_NOSIGNAL | MSG_DONTWAIT);
   if (sent != static_cast<ssize_t>(reply.size)) {
     return failed_errno("the front end does not take its reply", sent < 0 ? errno : EAGAIN);
   }

@@ -40,6 +40,8 @@ constexpr Shape kShapes[] = {
     {RequestType::kSetVringEnable, sizeof(VringState), sizeof(VringState), 0, false},
     {RequestType::kGetConfig, sizeof(ConfigWindow), kPayloadMax, 0, true},
     {RequestType::kSetConfig, sizeof(ConfigWindow), kPayloadMax, 0, false},
+    {RequestType::kGetInflightFd, kInflightDescriptionSize, sizeof(InflightDescription), 0, true},
+    {RequestType::kSetInflightFd, kInflightDescriptionSize, sizeof(InflightDescription), 1, false},
     {RequestType::kResetDevice, 0, 0, 0, false},
 };
 
@@ -155,6 +157,12 @@ Result<ConfigWindow> decode_config_window(const Message& message) {
     return invalid("configuration window's size does not match its payload");
   }
   return window;
+}
+
+InflightDescription decode_inflight(const Message& message) {
+  auto result = copy_out<InflightDescription>(message);
+  result.padding = 0;
+  return result;
 }
 
 Reply make_reply(const Header& request, std::span<const std::byte> payload) {

@@ -38,6 +38,8 @@ enum class RequestType : std::uint32_t {
   kSetVringEnable = 18,
   kGetConfig = 24,
   kSetConfig = 25,
+  kGetInflightFd = 31,
+  kSetInflightFd = 32,
   kResetDevice = 34,
 };
 
@@ -102,6 +104,17 @@ struct ConfigWindow {
 };
 static_assert(sizeof(ConfigWindow) == 12);
 
+// Of GET_INFLIGHT_FD and SET_INFLIGHT_FD.
+struct InflightDescription {
+  std::uint64_t size = 0;
+  std::uint64_t offset = 0;
+  std::uint16_t queues = 0;
+  std::uint16_t queue_size = 0;
+  std::uint32_t padding = 0;  // which some front ends send and expect
+};
+static_assert(sizeof(InflightDescription) == 24);
+inline constexpr std::size_t kInflightDescriptionSize = offsetof(InflightDescription, padding);
+
 inline constexpr std::size_t kPayloadMax = sizeof(ConfigWindow) + kConfigSizeMax;
 static_assert(kPayloadMax >= 8 + kRegionsMax * sizeof(Region));
 
@@ -133,6 +146,7 @@ VringAddress decode_vring_address(const Message& message);
 Result<VringFd> decode_vring_fd(const Message& message);
 Result<MemoryTable> decode_memory_table(const Message& message);
 Result<ConfigWindow> decode_config_window(const Message& message);
+InflightDescription decode_inflight(const Message& message);
 
 // A reply to `request`, header and payload.
 struct Reply {

@@ -17,7 +17,8 @@ VhostUserBlk::VhostUserBlk(EventLoop& loop, BlockDevice& device, ExportOptions o
     : loop_(loop),
       device_(device),
       options_(std::move(options)),
-      shape_(vhost_user::make_shape(device, options_.queues_max, options_.serial)) {}
+      shape_(vhost_user::make_shape(device, options_.queues_max, options_.serial)),
+      begun_(options_.recovered) {}
 
 Result<std::unique_ptr<VhostUserBlk>> VhostUserBlk::create(EventLoop& loop, BlockDevice& device,
                                                            ExportOptions options) {
@@ -113,8 +114,7 @@ Status VhostUserBlk::adopt(UniqueFd socket) {
   if (session_ || drained_) {
     return Error{ErrorCode::kExists, "export '" + options_.name + "' is in use or stops"};
   }
-  const vhost_user::Session::Export exported{loop_,         device_,   shape_,
-                                             options_.name, counters_, begun_};
+  const vhost_user::Export exported{loop_, device_, shape_, options_.name, counters_, begun_};
   session_ = std::make_shared<vhost_user::Session>(
       exported, std::move(socket),
       vhost_user::Session::Events{[this] { unwatch_listener(); }, [this] { session_ended(); }});

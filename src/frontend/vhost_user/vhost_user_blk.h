@@ -27,6 +27,9 @@ struct ExportOptions {
   // does not start with fewer on offer.
   unsigned queues_max = 64;  // 1 to 256
   std::string serial;        // what the guest reads as the disk's serial; the first 20 characters
+  // The disk, with its content, is one that a former life of the process has served: a guest that
+  // was running then may go on. Without it such a guest is refused, as its pages are not here.
+  bool recovered = false;
 };
 
 class VhostUserBlk {

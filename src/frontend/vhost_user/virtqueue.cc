@@ -68,7 +68,22 @@ Result<Virtqueue> Virtqueue::map(const GuestMemory& memory, const Settings& sett
   auto* used_words = reinterpret_cast<std::uint16_t*>(queue.used_ring_);
   queue.used_ = shared_word(used_words[kIndexWord]).load();
   queue.published_ = queue.used_;
+  queue.inflight_ = settings.inflight;
+  FALLOW_TRY(queue.recover());
   return queue;
+}
+
+Status Virtqueue::recover() {
+  if (!inflight_) {
+    return {};
+  }
+  auto found = inflight_.recover(used_, size_);
+  FALLOW_TRY(found);
+  if (found->continued) {
+    next_available_ = static_cast<std::uint16_t>(used_ + found->heads.size());
+    recovered_ = std::move(found->heads);
+  }
+  return {};
 }
 
 Status Virtqueue::remap(const GuestMemory& memory) {
@@ -96,10 +111,14 @@ std::uint16_t Virtqueue::read_available_index() const {
 }
 
 bool Virtqueue::has_available() const {
-  return read_available_index() != next_available_;
+  return has_recovered() || read_available_index() != next_available_;
 }
 
 Virtqueue::Take Virtqueue::take(const GuestMemory& memory, Chain& chain) {
+  if (has_recovered()) {
+    const std::uint16_t head = recovered_[recovered_taken_++];
+    return collect(memory, head, chain) ? Take::kChain : Take::kBroken;
+  }
   const auto pending = static_cast<std::uint16_t>(read_available_index() - next_available_);
   if (pending == 0) {
     return Take::kNone;
@@ -109,11 +128,12 @@ Virtqueue::Take Virtqueue::take(const GuestMemory& memory, Chain& chain) {
   }
   std::uint16_t head = 0;
   copy_once(&head, &available_[kRingHead / 2 + next_available_ % size_], sizeof head);
-  if (head >= size_ || !collect(memory, head, chain)) {
+  if (head >= size_) {
     return Take::kBroken;
   }
+  inflight_.take(head);
   ++next_available_;
-  return Take::kChain;
+  return collect(memory, head, chain) ? Take::kChain : Take::kBroken;
 }
 
 Descriptor Virtqueue::descriptor(std::uint16_t index) const {
@@ -174,6 +194,7 @@ void Virtqueue::push(std::uint16_t head, std::uint32_t written) {
   const UsedElement element{head, written};
   std::memcpy(used_ring_ + kRingHead + (used_ % size_) * sizeof element, &element, sizeof element);
   ++used_;
+  inflight_.give_back(head);
 }
 
 bool Virtqueue::publish() {
@@ -185,6 +206,7 @@ bool Virtqueue::publish() {
   // driver wants to be notified; pairs with the driver's full barrier between its store of
   // used_event (or flags) and its load of the index.
   shared_word(words[kIndexWord]).store(used_);
+  inflight_.commit(used_);
   const std::uint16_t before = std::exchange(published_, used_);
   if (!event_index_) {
     const auto flags = shared_word(available_[kFlagsWord]).load();

@@ -13,12 +13,6 @@
 
 namespace fallow::vhost_user {
 
-// Takes a descriptor only if it is an eventfd: reads and writes of anything else might block.
-Result<UniqueFd> adopt_eventfd(UniqueFd fd);
-
-// Empties an eventfd. Never blocks, even if the peer has made the descriptor blocking.
-void drain_eventfd(int fd);
-
 class Vring {
  public:
   Status set_size(std::uint32_t size);
@@ -28,11 +22,13 @@ class Vring {
   // True once it has been started.
   [[nodiscard]] bool begun() const { return begun_; }
   void set_enabled(bool enabled) { enabled_ = enabled; }
-  void set_call(UniqueFd call) { call_ = std::move(call); }
+  // Notifies at once: a former life may have shown completions and died before it could say so.
+  void set_call(UniqueFd call);
   void set_error(UniqueFd error) { error_ = std::move(error); }
 
   // Starts the ring, or only changes the kick descriptor of a started one.
-  Status start(UniqueFd kick, std::uint64_t features, const BlockQueue::Environment& environment);
+  Status start(UniqueFd kick, std::uint64_t features, InflightLog inflight,
+               const BlockQueue::Environment& environment);
   // Nothing may be in flight. What the driver made available next: GET_VRING_BASE's answer.
   std::uint16_t stop();
   // Forgets all that was set up. Nothing may be in flight.

@@ -1,7 +1,7 @@
-// Keeps the process alive when memory that it shares with a front end goes away under it.
+// Keeps the process alive when memory that it shares with another process goes away under it.
 //
-// A peer that truncates the file behind its guest memory turns our next access into SIGBUS, from
-// any thread and in the middle of a memcpy. The guard is a process-wide handler and a fixed table
+// A peer that truncates the file behind its memory turns our next access into SIGBUS, from any
+// thread and in the middle of a memcpy. The guard is a process-wide handler and a fixed table
 // of watched ranges. A fault inside one maps a private page of zeros over the lost page, marks the
 // range as broken, and lets the access go on; whoever owns the range looks at broken() afterwards
 // and drops the peer. A fault elsewhere goes to whoever handled SIGBUS before.
@@ -17,11 +17,11 @@
 
 #include "base/result.h"
 
-namespace fallow::vhost_user {
+namespace fallow {
 
 class BusErrorGuard {
  public:
-  static constexpr std::size_t kRangesMax = 8192;
+  static constexpr std::size_t kRangesMax = 32768;
 
   BusErrorGuard() = default;
   BusErrorGuard(BusErrorGuard&& other) noexcept;
@@ -40,4 +40,4 @@ class BusErrorGuard {
   std::size_t slot_ = kRangesMax;  // kRangesMax: none
 };
 
-}  // namespace fallow::vhost_user
+}  // namespace fallow

@@ -1,4 +1,4 @@
-#include "frontend/vhost_user/bus_error_guard.h"
+#include "base/bus_error_guard.h"
 
 #include <signal.h>
 #include <sys/mman.h>
@@ -11,7 +11,7 @@
 #include <mutex>
 #include <utility>
 
-namespace fallow::vhost_user {
+namespace fallow {
 namespace {
 
 struct Slot {
@@ -108,7 +108,7 @@ Result<BusErrorGuard> BusErrorGuard::watch(std::byte* begin, std::size_t size,
     slot.end.store(from + size, std::memory_order_release);
     return BusErrorGuard(i);
   }
-  return failed("too many regions of guest memory: " + std::to_string(kRangesMax) +
+  return failed("too many regions of shared memory: " + std::to_string(kRangesMax) +
                 " are the most");
 }
 
@@ -116,4 +116,4 @@ bool BusErrorGuard::broken() const {
   return slot_ != kRangesMax && slots[slot_].broken.load();
 }
 
-}  // namespace fallow::vhost_user
+}  // namespace fallow
