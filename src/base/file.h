@@ -55,8 +55,11 @@ class Mapping {
 // The whole of a small text file; refuses more than `size_max` bytes.
 Result<std::string> read_text_file(const std::string& path, std::size_t size_max);
 
-// A Unix stream socket that listens at `path`, mode 0600, never blocking. A stale socket that no
+enum class UnixSocket { kStream, kSeqpacket };
+
+// A Unix socket that listens at `path`, mode 0600, never blocking. A stale socket that no
 // process listens on is replaced; anything else at `path` is an error that says what it is.
-Result<UniqueFd> listen_unix(const std::string& path, int backlog);
+Result<UniqueFd> listen_unix(const std::string& path, int backlog,
+                             UnixSocket type = UnixSocket::kStream);
 
 }  // namespace fallow

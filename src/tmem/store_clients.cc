@@ -210,6 +210,12 @@ std::vector<ClientStatistics> Store::statistics() const {
   return result;
 }
 
+std::optional<ClientStatistics> Store::statistics(ClientId id) const {
+  const std::lock_guard lock(control_mutex_);
+  const Client* client = client_of(id);
+  return client != nullptr ? std::optional(statistics_of(*client)) : std::nullopt;
+}
+
 std::vector<ClientStatistics> Store::take_interval() {
   std::vector<ClientStatistics> result = statistics();
   const std::lock_guard lock(control_mutex_);
