@@ -28,7 +28,8 @@ Status check_options(const ArenaOptions& options) {
     return invalid("memory of " + std::to_string(options.bytes) +
                    " bytes is not a multiple of 4096 above zero");
   }
-  if (frames + frames / kFramesPerPattern >= std::numeric_limits<std::uint32_t>::max()) {
+  if (frames + kSpareFrames + frames / kFramesPerPattern >=
+      std::numeric_limits<std::uint32_t>::max()) {
     return invalid("memory of " + format_size(options.bytes) + " is more than one arena can hold");
   }
   const auto page = reserved_page_size(options.directory);
@@ -77,7 +78,11 @@ TableHeader header_for(const ArenaOptions& options, std::uint32_t epoch) {
 }
 
 std::uint64_t table_bytes_for(const TableHeader& header) {
-  return kRecordsOffset + (header.frames + header.patterns) * sizeof(FrameRecord);
+  return kRecordsOffset + (header.frames + kSpareFrames + header.patterns) * sizeof(FrameRecord);
+}
+
+std::uint64_t frame_bytes_for(const ArenaOptions& options) {
+  return options.bytes + kSpareFrames * kPageSize;
 }
 
 // The whole one with the higher epoch. When neither is whole: a damaged one, or zeros in a table
@@ -183,7 +188,8 @@ Status Arena::take_over(const ArenaOptions& options) {
     return cannot_take_over(options, why);
   }
   auto frames = open_reserved(path_ + ".frames");
-  if (!frames || frames->size() != options.bytes || table->size() < table_bytes_for(there)) {
+  if (!frames || frames->size() < frame_bytes_for(options) ||
+      table->size() < table_bytes_for(there)) {
     return cannot_take_over(options, "has lost a part of its files");
   }
   table_ = std::move(*table);
@@ -205,7 +211,7 @@ Status Arena::make_new(const ArenaOptions& options, std::uint32_t epoch) {
   auto table = create_reserved(path_ + ".table", table_bytes_for(header));
   FALLOW_TRY(table);
   table_ = std::move(*table);
-  auto frames = create_reserved(path_ + ".frames", options.bytes);
+  auto frames = create_reserved(path_ + ".frames", frame_bytes_for(options));
   FALLOW_TRY(frames);
   frames_ = std::move(*frames);
   write_header(header);

@@ -39,7 +39,9 @@ class Arena {
 
   [[nodiscard]] NodeId node() const { return NodeId(header().node); }
   [[nodiscard]] Epoch epoch() const { return Epoch(header().epoch); }
+  // That can be held. There are kSpareFrames more: frame numbers are below frame_records().
   [[nodiscard]] std::uint32_t frames() const { return static_cast<std::uint32_t>(header().frames); }
+  [[nodiscard]] std::uint32_t frame_records() const { return frames() + kSpareFrames; }
   [[nodiscard]] std::uint32_t patterns() const {
     return static_cast<std::uint32_t>(header().patterns);
   }
@@ -55,7 +57,8 @@ class Arena {
   [[nodiscard]] std::byte* frame(std::uint32_t number) const {
     return frames_.data() + (std::size_t{number} << kPageShift);
   }
-  // Records [0, frames()) are the frames', [frames(), frames() + patterns()) the patterns'.
+  // All records: [0, frame_records()) are the frames', the patterns' behind them.
+  [[nodiscard]] std::uint32_t records() const { return frame_records() + patterns(); }
   [[nodiscard]] FrameRecord& record(std::uint32_t number) const { return records_[number]; }
   [[nodiscard]] std::span<ClientRecord> clients() const;
   [[nodiscard]] std::span<PoolRecord> pools() const;

@@ -21,7 +21,7 @@ TEST(ArenaOpen, fresh_isEmptyAndLargeEnough) {
   EXPECT_EQ(arena->frames(), 64u);
   EXPECT_EQ(arena->patterns(), 8u);
   EXPECT_EQ(arena->node(), NodeId(3));
-  for (std::uint32_t i = 0; i < 72; ++i) {
+  for (std::uint32_t i = 0; i < arena->records(); ++i) {
     EXPECT_EQ(load_state(arena->record(i)), FrameState::kFree);
   }
   EXPECT_EQ(arena->frame(63) - arena->frame(0), 63 * std::ptrdiff_t{kPageSize});

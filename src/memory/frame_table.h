@@ -8,7 +8,7 @@
 //                            The higher epoch counts.
 //   kClientsOffset           ClientRecord[kClientsMax]
 //   kPoolsOffset             PoolRecord[kPoolsMax]
-//   kRecordsOffset           FrameRecord[frames]     record i describes frame i
+//   kRecordsOffset           FrameRecord[frames + kSpareFrames]     record i describes frame i
 //   behind them              FrameRecord[patterns]   pages of one repeated word: they hold no frame
 //
 // CRASH STORY. A process that dies leaves its stores in shared memory in program order (x86-64; the
@@ -21,10 +21,11 @@
 //               promised until the new was acknowledged) nor the new is there. The key must answer
 //               with an error until it is written or flushed. Its key is good, its seal may not be.
 // Putting:   fields and data, then kHeld.    Freeing: kFree first, then the frame returns to the
-// zone. Moving a key between a frame and a pattern record holds two kHeld records for a moment: the
-// newer generation counts (`newer_generation`), the other is to be freed. `seal` covers the fields
-// but the state, `content` covers the data: a record or page that was damaged is told from one that
-// is whole. The host losing power loses the file: it is on tmpfs or hugetlbfs.
+// zone. A page that is replaced is written to a spare frame first, so that the old one is whole
+// until the new one is. Moving a key between a frame and a pattern record holds two kHeld records
+// for a moment: the newer generation counts (`newer_generation`), the other is to be freed. `seal`
+// covers the fields but the state, `content` covers the data: a record or page that was damaged is
+// told from one that is whole. The host losing power loses the file: it is on tmpfs or hugetlbfs.
 #pragma once
 
 #include <atomic>
@@ -39,6 +40,8 @@ inline constexpr std::uint64_t kTableMagic = 0x31424154574c4146;  // "FALWTAB1"
 inline constexpr std::uint32_t kTableVersion = 2;
 inline constexpr std::uint32_t kClientsMax = 1024;
 inline constexpr std::uint32_t kPoolsMax = 4096;
+// Frames beyond those that can be held, which replacements are written to.
+inline constexpr std::uint32_t kSpareFrames = 64;
 
 struct TableHeader {
   std::uint64_t magic;

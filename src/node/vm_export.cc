@@ -93,9 +93,11 @@ Status VmExport::export_device() {
     return loop.error();
   }
   loop_ = *std::move(loop);
-  auto exported = VhostUserBlk::create(
-      *loop_, *device_,
-      {.name = options_.name, .socket_path = options_.socket_path, .serial = options_.name});
+  auto exported = VhostUserBlk::create(*loop_, *device_,
+                                       {.name = options_.name,
+                                        .socket_path = options_.socket_path,
+                                        .serial = options_.name,
+                                        .recovered = restored_});
   if (!exported) {
     return exported.error();
   }

@@ -28,11 +28,10 @@ std::string name_of(const memory::ClientRecord& record) {
 
 void Store::recover() {
   const std::uint64_t start_ns = clock_.now_ns();
-  const std::uint32_t records = arena_.frames() + arena_.patterns();
   if (arena_.recovered()) {
     recover_clients();
     recover_pools();
-    for (std::uint32_t record = 0; record < records; ++record) {
+    for (std::uint32_t record = 0; record < arena_.records(); ++record) {
       recover_record(record);
     }
     count_recovered();
@@ -158,8 +157,7 @@ void Store::suspect_all_pools() {
 }
 
 void Store::count_recovered() {
-  const std::uint32_t records = arena_.frames() + arena_.patterns();
-  for (std::uint32_t number = 0; number < records; ++number) {
+  for (std::uint32_t number = 0; number < arena_.records(); ++number) {
     const FrameRecord& record = arena_.record(number);
     const FrameState state = memory::load_state(arena_.record(number));
     if (state == FrameState::kHeld) {
@@ -175,24 +173,32 @@ void Store::count_recovered() {
   }
 }
 
-// Whatever holds nothing can be had.
+// Whatever holds nothing can be had, but for the spares. There are enough: a life that held all
+// frames still had its spares.
 void Store::free_unused() {
   const auto is_free = [this](std::uint32_t number) {
     return memory::load_state(arena_.record(number)) == FrameState::kFree;
   };
-  for (std::uint32_t at = 0; at < arena_.frames();) {
-    const std::uint32_t first = at;
-    while (at < arena_.frames() && is_free(at)) {
-      ++at;
+  std::uint32_t at = arena_.frame_records();
+  for (Shard& shard : index_.shards()) {
+    do {
+      CHECK(at > 0);
+      --at;
+    } while (!is_free(at));
+    shard.spare = at;
+  }
+  for (std::uint32_t first = 0; first < at;) {
+    std::uint32_t end = first;
+    while (end < at && is_free(end)) {
+      ++end;
     }
-    if (at > first) {
-      zone_.add_free(first, at - first);
-    } else {
-      ++at;
+    if (end > first) {
+      zone_.add_free(first, end - first);
     }
+    first = end + 1;
   }
   for (std::uint32_t i = 0; i < arena_.patterns(); ++i) {
-    if (is_free(arena_.frames() + i)) {
+    if (is_free(arena_.frame_records() + i)) {
       free_patterns_.insert(i);
       free_pattern_count_.fetch_add(1);
     }

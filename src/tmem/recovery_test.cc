@@ -52,7 +52,7 @@ class RecoveryTest : public testing::Test {
     return std::memcmp(got, page_, kPageSize) == 0;
   }
   std::uint32_t record_of(std::uint32_t index) {
-    for (std::uint32_t i = 0; i < arena_->frames(); ++i) {
+    for (std::uint32_t i = 0; i < arena_->frame_records(); ++i) {
       const auto& record = arena_->record(i);
       if (memory::load_state(arena_->record(i)) != FrameState::kFree && record.index == index) {
         return i;
@@ -121,6 +121,18 @@ TEST_F(RecoveryTest, replacementThatWasUnderWay_answersLostUntilItIsWritten) {
   EXPECT_EQ(put(1, 101), PutResult::kStored);
   EXPECT_TRUE(holds(1, 101));
   EXPECT_EQ(store_->free_frames(), kFrames - 1);
+}
+
+TEST_F(RecoveryTest, replacementOfAPageThatWasUnderWay_leavesTheOldOne) {
+  put(1, 100);
+  const std::uint32_t before = record_of(1);
+  put(1, 101);
+  const std::uint32_t after = record_of(1);
+  ASSERT_NE(before, after);  // the old page stayed whole until the new one was
+  memory::publish(arena_->record(before), FrameState::kHeld);
+  memory::publish(arena_->record(after), FrameState::kFilling);
+  restart();
+  EXPECT_TRUE(holds(1, 100));
 }
 
 TEST_F(RecoveryTest, wrongChecksum_isLostNeverData) {

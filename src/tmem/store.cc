@@ -74,8 +74,8 @@ Result<std::unique_ptr<Store>> Store::create(memory::Arena& arena, const Clock& 
 Store::Store(memory::Arena& arena, const Clock& clock, std::uint64_t seed)
     : arena_(arena),
       clock_(clock),
-      zone_(arena.node(), arena.frames()),
-      index_({&arena.record(0), std::size_t{arena.frames()} + arena.patterns()}, seed),
+      zone_(arena.node(), arena.frame_records()),
+      index_({&arena.record(0), arena.records()}, seed),
       free_patterns_(arena.patterns()),
       free_pattern_count_(0) {
   for (auto& age : oldest_ephemeral_) {
@@ -182,7 +182,7 @@ PutResult Store::replace(Put& put, std::uint32_t record) {
   const bool closed = put.account.target() == 0;
   if (!closed && is_pattern(record)) {
     if (put.word) {
-      return replace_in_place(put, record);
+      return replace_pattern(put, record);
     }
     const PutResult result = insert(put);
     remove(put.pool, put.place, record);
@@ -196,18 +196,33 @@ PutResult Store::replace(Put& put, std::uint32_t record) {
     remove(put.pool, put.place, record);
     return PutResult::kOverTarget;
   }
-  return replace_in_place(put, record);
+  return replace_in_frame(put, record);
 }
 
-PutResult Store::replace_in_place(Put& put, std::uint32_t record) {
+// The shard's spare frame takes the new page, and what the old one was in becomes the spare.
+PutResult Store::replace_in_frame(Put& put, std::uint32_t old) {
+  const std::uint32_t record = put.place.shard->spare;
+  memory::publish(arena_.record(record), FrameState::kFilling);
+  seal_record(put, record, memory::copy_into_frame(arena_.frame(record), put.page));
+  AgeList& list = list_of(put.pool, *put.place.shard, old);
+  list.remove(index_.links(), old);
+  list.push_newest(index_.links(), record, put.age);
+  index_.erase(put.place, old);
+  index_.insert(put.place, record);
+  memory::publish(arena_.record(old), FrameState::kFree);
+  put.place.shard->spare = old;
+  note_oldest_ephemeral(*put.place.shard);
+  return PutResult::kStored;
+}
+
+// A pattern's word is its record's own. Were the process killed within these few stores, the page
+// would be lost, until it is put again.
+PutResult Store::replace_pattern(Put& put, std::uint32_t record) {
   memory::publish(arena_.record(record), FrameState::kReplacing);
-  const std::uint64_t content =
-      is_pattern(record) ? *put.word : memory::copy_into_frame(arena_.frame(record), put.page);
-  seal_record(put, record, content);
+  seal_record(put, record, *put.word);
   AgeList& list = list_of(put.pool, *put.place.shard, record);
   list.remove(index_.links(), record);
   list.push_newest(index_.links(), record, put.age);
-  note_oldest_ephemeral(*put.place.shard);
   return PutResult::kStored;
 }
 
@@ -255,7 +270,7 @@ bool Store::insert_pattern(Put& put) {
     free_patterns_.erase(*slot);
     free_pattern_count_.fetch_sub(1, std::memory_order_relaxed);
   }
-  const auto record = static_cast<std::uint32_t>(arena_.frames() + *slot);
+  const auto record = static_cast<std::uint32_t>(arena_.frame_records() + *slot);
   memory::publish(arena_.record(record), FrameState::kFilling);
   seal_record(put, record, *put.word);
   link(put, record);
@@ -424,7 +439,7 @@ void Store::remove(Pool& pool, const PageIndex::Place& place, std::uint32_t reco
   detach(pool, place, record);
   if (is_pattern(record)) {
     const std::lock_guard lock(patterns_mutex_);
-    free_patterns_.insert(record - arena_.frames());
+    free_patterns_.insert(record - arena_.frame_records());
     free_pattern_count_.fetch_add(1, std::memory_order_relaxed);
   } else {
     zone_.free_frame({arena_.node(), record});

@@ -195,7 +195,9 @@ class Store {
   Result<PoolId> make_pool_locked(ClientId client, PoolKind kind, std::uint64_t label);
   [[nodiscard]] Pool* find_pool(PoolId id) const;
   [[nodiscard]] Client* client_of(ClientId id) const;
-  [[nodiscard]] bool is_pattern(std::uint32_t record) const { return record >= arena_.frames(); }
+  [[nodiscard]] bool is_pattern(std::uint32_t record) const {
+    return record >= arena_.frame_records();
+  }
   [[nodiscard]] AgeList& list_of(Pool& pool, Shard& shard, std::uint32_t record);
 
   [[nodiscard]] std::optional<std::uint64_t> word_of(const Account& account,
@@ -203,7 +205,8 @@ class Store {
   [[nodiscard]] std::optional<PutResult> refuse_early(const Put& put) const;
   PutResult put_locked(Put& put);
   PutResult replace(Put& put, std::uint32_t record);
-  PutResult replace_in_place(Put& put, std::uint32_t record);
+  PutResult replace_in_frame(Put& put, std::uint32_t record);
+  PutResult replace_pattern(Put& put, std::uint32_t record);
   PutResult insert(Put& put);
   PutResult insert_frame(Put& put);
   bool insert_pattern(Put& put);

@@ -238,8 +238,7 @@ LatencySnapshot Store::latency(ClientId id) const {
 }
 
 std::uint64_t Store::overhead_bytes() const {
-  const std::uint64_t records = std::uint64_t{arena_.frames()} + arena_.patterns();
-  return arena_.table_bytes() + records * PageIndex::kBytesPerRecord;
+  return arena_.table_bytes() + arena_.records() * PageIndex::kBytesPerRecord;
 }
 
 }  // namespace fallow::tmem
