@@ -147,6 +147,21 @@ void BlockQueue::answer(BlockRequest& request, std::uint8_t status) {
     *request.status = static_cast<std::byte>(status);
     ring_.push(request.head, request.written);
   }
+  if (environment_.logs_data) {
+    mark_data(request);
+  }
+}
+
+// Failed reads too: a part may have been written.
+void BlockQueue::mark_data(const BlockRequest& request) {
+  const GuestMemory& memory = environment_.memory;
+  if (request.op == IoOp::kRead) {
+    for (const iovec& segment : request.segments) {
+      const auto* at = static_cast<const std::byte*>(segment.iov_base);
+      environment_.log.mark(memory.guest_address(at), segment.iov_len);
+    }
+  }
+  environment_.log.mark(memory.guest_address(request.status), 1);
 }
 
 // Looks for more before the driver is asked to notify: longer when that paid off lately.

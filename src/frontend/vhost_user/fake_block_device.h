@@ -79,6 +79,12 @@ class FakeBlockDevice final : public BlockDevice {
   // Any thread: every request fails from now on, or succeeds again.
   void set_failing(bool failing) { failing_.store(failing); }
 
+  // Only with bytes of its own. Nothing may be in flight.
+  void resize(std::uint64_t size_bytes) {
+    own_.resize(size_bytes);
+    bytes_ = own_;
+  }
+
   [[nodiscard]] std::span<std::byte> bytes() { return bytes_; }
 
  private:

@@ -260,7 +260,7 @@ TEST_F(HostileFrontEnd, ringOutsideMemoryOrUnaligned_isRefused) {
   bad.available = UINT64_MAX - 1;
   EXPECT_FALSE(start(bad));
   bad = good;
-  bad.flags = 1;
+  bad.flags = 2;
   EXPECT_FALSE(start(bad));
   EXPECT_TRUE(start(good));
 }
@@ -344,7 +344,7 @@ TEST_F(HostileFrontEnd, dataThatVanishes_isAnErrorAndNoZeros) {
 
 TEST_F(HostileFrontEnd, unknownRequest_isRefused) {
   EXPECT_FALSE(front_->send(static_cast<RequestType>(99), {}).ok());
-  EXPECT_FALSE(front_->send(static_cast<RequestType>(6), std::vector<std::byte>(16)).ok());
+  EXPECT_FALSE(front_->send(static_cast<RequestType>(22), std::vector<std::byte>(16)).ok());
   EXPECT_EQ(front_->flush(), VIRTIO_BLK_S_OK);
 }
 

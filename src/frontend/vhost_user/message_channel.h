@@ -41,6 +41,7 @@ class MessageChannel {
  private:
   Result<Event> read_into(std::byte* to, std::size_t want);
   Status take_fds(msghdr& head);
+  [[nodiscard]] bool takes_socket() const;
 
   UniqueFd socket_;
   Message message_;

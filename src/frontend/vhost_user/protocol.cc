@@ -1,5 +1,8 @@
 #include "frontend/vhost_user/protocol.h"
 
+#include <sys/socket.h>
+#include <sys/un.h>
+
 #include <cstring>
 
 #include "frontend/vhost_user/eventfd.h"
@@ -7,8 +10,9 @@
 namespace fallow::vhost_user {
 
 bool Protocol::needs_quiet_rings(RequestType type) {
-  return type == RequestType::kSetMemTable || type == RequestType::kGetVringBase ||
-         type == RequestType::kResetOwner || type == RequestType::kResetDevice;
+  return type == RequestType::kSetMemTable || type == RequestType::kRemMemReg ||
+         type == RequestType::kGetVringBase || type == RequestType::kResetOwner ||
+         type == RequestType::kResetDevice;
 }
 
 bool Protocol::acknowledges(const Message& message) const {
@@ -42,6 +46,18 @@ Status Protocol::carry_out(Message& message) {
       return get_config(message);
     case RequestType::kSetConfig:
       return invalid("nothing in the configuration space can be written");
+    case RequestType::kSetLogBase:
+      return set_log_base(message);
+    case RequestType::kSetLogFd:
+      return set_log_fd(message);
+    case RequestType::kSetBackendReqFd:
+      return set_backend_channel(message);
+    case RequestType::kGetMaxMemSlots:
+      return answer(message, GuestMemory::kSlotsMax);
+    case RequestType::kAddMemReg:
+      return add_memory_region(message);
+    case RequestType::kRemMemReg:  // some front ends send the file along; it is not used
+      return rings_.remove_memory(decode_single_region(message));
     case RequestType::kGetInflightFd:
       return get_inflight_fd(message);
     case RequestType::kSetInflightFd:
@@ -85,8 +101,7 @@ Status Protocol::set_features(std::uint64_t features) {
   if ((features & ~offered_features()) != 0) {
     return invalid("the front end acknowledged features that were not offered");
   }
-  rings_.set_features(features);
-  return {};
+  return rings_.set_features(features);
 }
 
 Status Protocol::set_protocol_features(std::uint64_t features) {
@@ -101,6 +116,62 @@ Status Protocol::set_memory_table(Message& message) {
   const auto table = decode_memory_table(message);
   FALLOW_TRY(table);
   return rings_.set_memory(table->span(), message.fds);
+}
+
+Status Protocol::add_memory_region(const Message& message) {
+  if (message.fds.size() != 1) {
+    return invalid("a memory region comes without its file");
+  }
+  return rings_.add_memory(decode_single_region(message), message.fds.front().get());
+}
+
+// Answered only when the log is in use: a failure ends the connection, as front ends do not look
+// into the answer, and would believe that everything is being logged.
+Status Protocol::set_log_base(const Message& message) {
+  FALLOW_TRY(check_negotiated(kProtocolFeatureLogShmfd));
+  if (message.fds.size() != 1) {
+    return invalid("a dirty log comes without its file");
+  }
+  FALLOW_TRY(rings_.set_log(message.fds.front().get(), decode_log(message)));
+  return answer(message, 0);
+}
+
+Status Protocol::set_log_fd(Message& message) {
+  if (message.fds.empty()) {
+    rings_.set_log_notifier({});
+    return {};
+  }
+  auto eventfd = adopt_eventfd(std::move(message.fds.front()));
+  if (!eventfd) {
+    return eventfd.error();
+  }
+  rings_.set_log_notifier(std::move(*eventfd));
+  return {};
+}
+
+// The front end makes a pair of sockets for it, so that its peer has no name. One that has is not
+// for us: most of all the front end's own end of this connection, which would live as long as we
+// hold it.
+Status Protocol::set_backend_channel(Message& message) {
+  FALLOW_TRY(check_negotiated(kProtocolFeatureBackendReq));
+  sockaddr_un name{};
+  socklen_t size = sizeof name;
+  if (message.fds.size() != 1 ||
+      ::getpeername(message.fds.front().get(), reinterpret_cast<sockaddr*>(&name), &size) != 0 ||
+      name.sun_family != AF_UNIX || size != sizeof name.sun_family) {
+    return invalid("the channel for a back end's requests is not one of a pair of Unix sockets");
+  }
+  backend_channel_ = std::move(message.fds.front());
+  return {};
+}
+
+// A front end that does not read is not waited for: it sees the change when it asks next.
+void Protocol::config_changed() {
+  if (backend_channel_.valid()) {
+    const Reply request = make_backend_request(BackendRequestType::kConfigChange);
+    [[maybe_unused]] const ssize_t sent = ::send(backend_channel_.get(), request.bytes.data(),
+                                                 request.size, MSG_NOSIGNAL | MSG_DONTWAIT);
+  }
 }
 
 Status Protocol::get_config(const Message& message) {

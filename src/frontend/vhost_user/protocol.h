@@ -24,12 +24,18 @@ class Protocol {
   // Carries out a message that has passed check_shape(). An error is the front end's fault, or that
   // of a socket that takes no answer.
   [[nodiscard]] Status carry_out(Message& message);
+  // Tells the front end, if it has asked for that, that the configuration space has changed.
+  void config_changed();
 
  private:
   [[nodiscard]] Status carry_out_on_ring(Message& message);
   [[nodiscard]] Status set_features(std::uint64_t features);
   [[nodiscard]] Status set_protocol_features(std::uint64_t features);
   [[nodiscard]] Status set_memory_table(Message& message);
+  [[nodiscard]] Status add_memory_region(const Message& message);
+  [[nodiscard]] Status set_log_base(const Message& message);
+  [[nodiscard]] Status set_log_fd(Message& message);
+  [[nodiscard]] Status set_backend_channel(Message& message);
   [[nodiscard]] Status get_config(const Message& message);
   [[nodiscard]] Status get_inflight_fd(const Message& message);
   [[nodiscard]] Status set_inflight_fd(const Message& message);
@@ -44,6 +50,7 @@ class Protocol {
   RingSet& rings_;
   MessageChannel& channel_;
   std::uint64_t protocol_features_ = 0;
+  UniqueFd backend_channel_;  // for requests of ours
 };
 
 }  // namespace fallow::vhost_user

@@ -1,5 +1,7 @@
 #include "frontend/vhost_user/ring_set.h"
 
+#include <algorithm>
+
 #include "base/check.h"
 #include "base/log.h"
 #include "frontend/vhost_user/eventfd.h"
@@ -38,6 +40,33 @@ Status RingSet::set_memory(std::span<const Region> regions, std::span<const Uniq
     return memory.error();
   }
   memory_ = std::move(*memory);
+  stop_rings_without_memory();
+  return {};
+}
+
+Status RingSet::remove_memory(const Region& region) {
+  FALLOW_TRY(memory_.remove(region));
+  stop_rings_without_memory();
+  return {};
+}
+
+Status RingSet::set_features(std::uint64_t features) {
+  const bool logs_data = (features & bit(kFeatureLogAll)) != 0;
+  if (logs_data && any_started() && !log_.mapped()) {
+    return invalid("a dirty log is asked for of started rings, and there is none");
+  }
+  features_ = features;
+  logs_data_ = logs_data;
+  return {};
+}
+
+Status RingSet::set_log(int file, const LogDescription& log) {
+  FALLOW_TRY(log_.map(file, log.offset, log.size));
+  serve_all_soon();
+  return {};
+}
+
+void RingSet::stop_rings_without_memory() {
   for (std::uint32_t index = 0; index < rings_.size(); ++index) {
     Vring& ring = rings_[index];
     if (ring.started() && !ring.queue()->remap()) {
@@ -47,14 +76,16 @@ Status RingSet::set_memory(std::span<const Region> regions, std::span<const Uniq
       ring.stop();
     }
   }
-  return {};
+}
+
+bool RingSet::any_started() const {
+  return std::any_of(rings_.begin(), rings_.end(),
+                     [](const Vring& ring) { return ring.started(); });
 }
 
 Status RingSet::set_inflight_region(InflightRegion region) {
-  for (const Vring& ring : rings_) {
-    if (ring.started()) {
-      return invalid("an in-flight region cannot be set while rings are started");
-    }
+  if (any_started()) {
+    return invalid("an in-flight region cannot be set while rings are started");
   }
   inflight_.emplace(std::move(region));
   return {};
@@ -80,9 +111,9 @@ Status RingSet::start(std::uint32_t index, UniqueFd kick) {
   FALLOW_TRY(check_beginning(ring));
   const auto inflight = inflight_log(index);
   FALLOW_TRY(inflight);
-  FALLOW_TRY(
-      ring.start(std::move(kick), features_, *inflight,
-                 {export_.device, export_.shape, memory_, *scratch_, export_.counters, *this}));
+  FALLOW_TRY(ring.start(std::move(kick), features_, *inflight,
+                        {export_.device, export_.shape, memory_, *scratch_, export_.counters, log_,
+                         logs_data_, *this}));
   export_.begun = true;
   serve_soon(index);  // what was made available before the kick descriptor came
   return export_.loop.watch(ring.kick_fd(), [this, index] { on_kick(index); });
@@ -136,6 +167,9 @@ void RingSet::unwatch(const Vring& ring) {
 // At work.
 
 bool RingSet::serves(const Vring& ring) const {
+  if ((logs_data_ || ring.logs_used_ring()) && !log_.mapped()) {
+    return false;  // the guest's copy elsewhere would miss what is written now
+  }
   const bool enabled = ring.enabled() || (features_ & bit(kFeatureProtocolFeatures)) == 0;
   return ring.started() && enabled && !ring.queue()->broken() && !paused_ && !abandoned_;
 }
@@ -186,6 +220,10 @@ void RingSet::pause() {
 
 void RingSet::resume() {
   paused_ = false;
+  serve_all_soon();
+}
+
+void RingSet::serve_all_soon() {
   for (std::uint32_t index = 0; index < rings_.size(); ++index) {
     if (rings_[index].started()) {
       serve_soon(index);
@@ -208,10 +246,14 @@ void RingSet::flush() {
       ring.flush();
     }
   }
+  log_.notify();
 }
 
 void RingSet::after_turn() {
-  if (!abandoned_ && (memory_.broken() || (inflight_ && inflight_->broken()))) {
+  log_.notify();
+  if (!abandoned_ && log_.broken()) {
+    owner_.rings_lost("the front end's dirty log does not cover what its guest is given");
+  } else if (!abandoned_ && (memory_.broken() || (inflight_ && inflight_->broken()))) {
     owner_.rings_lost("the front end took shared memory away while it was in use");
   }
 }

@@ -49,10 +49,16 @@ class RingSet final : private BlockQueue::Owner {
 
   // Setting up.
 
-  void set_features(std::uint64_t features) { features_ = features; }
+  Status set_features(std::uint64_t features);
+  // Rings that are to be logged are not served before their log is there.
+  Status set_log(int file, const LogDescription& log);
+  void set_log_notifier(UniqueFd eventfd) { log_.set_notifier(std::move(eventfd)); }
   // Nothing may be in flight. A table that is refused leaves the old one in force; a ring that is
   // not in the new one stops.
   Status set_memory(std::span<const Region> regions, std::span<const UniqueFd> files);
+  Status add_memory(const Region& region, int file) { return memory_.add(region, file); }
+  // Nothing may be in flight.
+  Status remove_memory(const Region& region);
   // The region that the rings will be tracked in, instead of the one before. No ring may be
   // started.
   Status set_inflight_region(InflightRegion region);
@@ -80,12 +86,15 @@ class RingSet final : private BlockQueue::Owner {
 
  private:
   [[nodiscard]] Status check_beginning(const Vring& ring) const;
+  void stop_rings_without_memory();
+  [[nodiscard]] bool any_started() const;
   [[nodiscard]] Result<InflightLog> inflight_log(std::uint32_t index) const;
   void queue_broke(std::uint32_t index);
   void unwatch(const Vring& ring);
   void on_kick(std::uint32_t index);
   void serve(std::uint32_t index);
   void serve_soon(std::uint32_t index);
+  void serve_all_soon();
   void after_turn();
   void request_done() override;
   [[nodiscard]] bool serves(const Vring& ring) const;
@@ -95,9 +104,11 @@ class RingSet final : private BlockQueue::Owner {
   const bool begun_before_;  // some earlier session's guest had begun
   std::unique_ptr<Chain> scratch_;
   GuestMemory memory_;
+  DirtyLog log_;
   std::optional<InflightRegion> inflight_;
   std::vector<Vring> rings_;
   std::uint64_t features_ = 0;
+  bool logs_data_ = false;
   bool paused_ = false;
   bool abandoned_ = false;
   bool flush_posted_ = false;

@@ -31,6 +31,8 @@ class Session final : public std::enable_shared_from_this<Session>, private Ring
 
   // Reaps completions of the device and shows them to the guest.
   void poll_device() { rings_.poll_device(); }
+  // Tells the front end that the configuration space has changed.
+  void config_changed() { protocol_.config_changed(); }
   // Completes what is in flight, shows it to the guest, then ends.
   void shut_down();
   // Ends at once if the peer has gone, even if its last messages have not been read.

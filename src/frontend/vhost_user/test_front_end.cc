@@ -319,6 +319,12 @@ Status TestFrontEnd::send_table(std::span<const Region> table, std::span<const i
   return send(RequestType::kSetMemTable, payload, fds);
 }
 
+Status TestFrontEnd::set_log_base(const LogDescription& log, int fd) {
+  FALLOW_TRY(send(RequestType::kSetLogBase, bytes_of(log), {&fd, 1}));
+  Message reply;
+  return receive(reply);
+}
+
 Result<std::uint64_t> TestFrontEnd::ask_u64(RequestType type) {
   FALLOW_TRY(send(type, {}));
   Message reply;

@@ -82,6 +82,8 @@ class TestFrontEnd {
   Status send(RequestType type, std::span<const std::byte> payload, std::span<const int> fds = {});
   Status send_table(std::span<const Region> regions, std::span<const int> fds);
   Status send_state(RequestType type, std::uint32_t index, std::uint32_t value);
+  Status fetch_config();  // config() anew
+  Status set_log_base(const LogDescription& log, int fd);
   Result<std::uint64_t> ask_u64(RequestType type);
   // Bytes as they are, no answer awaited.
   Status send_raw(std::span<const std::byte> bytes, std::span<const int> fds = {});
@@ -93,7 +95,6 @@ class TestFrontEnd {
   TestFrontEnd(UniqueFd socket, const Options& options);
   Status negotiate();
   Status make_memory();
-  Status fetch_config();
   Status receive(Message& message);
   Status receive_exactly(std::byte* to, std::size_t size, std::vector<UniqueFd>& fds);
   Status send_u64(RequestType type, std::uint64_t value);

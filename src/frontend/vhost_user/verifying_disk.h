@@ -24,6 +24,7 @@ namespace fallow::vhost_user {
 class VerifyingDisk {
  public:
   enum class Errors { kForbidden, kAllowed };
+  enum class Tearing { kForbidden, kAllowed };
   struct Options {
     std::string socket_path;
     std::uint64_t pages = 1024;  // from the disk's begin; they must be holes at first
@@ -31,6 +32,8 @@ class VerifyingDisk {
     unsigned depth = 32;   // requests in flight on each queue; a power of two up to 512
     bool inflight = true;  // use an in-flight region
     Errors errors = Errors::kForbidden;
+    // Whether a read may see a part of a write that is in flight. (Fallow's pages are old or new.)
+    Tearing tearing = Tearing::kForbidden;
     std::uint64_t seed = 1;
     int timeout_ms = 20'000;  // for a request, or a new connection
   };
@@ -74,6 +77,9 @@ class VerifyingDisk {
   void write_version(std::span<std::byte> to, std::uint64_t page, Version version) const;
   Status reap(bool& some);
   Status complete(unsigned queue, const DriverQueue::Completion& completion);
+  [[nodiscard]] bool holds(std::span<const std::byte> data, std::uint64_t page,
+                           Version version) const;
+  [[nodiscard]] bool holds_mixture(std::span<const std::byte> data, const Request& request) const;
   Status check_read(const Request& request, std::span<const std::byte> data) const;
   void note_change(Page& page, bool good);
   Status turn();

@@ -154,8 +154,12 @@ std::unique_ptr<VerifyingDisk> open_mortal(const Options& options) {
 
 TEST(VerifyingDisk, backEndThatDiesOverAndOver_losesAndDoublesNothing) {
   const MortalBackEnd served;
-  const auto disk =
-      open_mortal({.socket_path = served.path(), .pages = 256, .queues = 2, .depth = 64});
+  // Its disk is copied into by an ordinary memcpy, which a death can cut in two.
+  const auto disk = open_mortal({.socket_path = served.path(),
+                                 .pages = 256,
+                                 .queues = 2,
+                                 .depth = 64,
+                                 .tearing = VerifyingDisk::Tearing::kAllowed});
   while (disk->reconnections() < 60) {
     const Status ran = disk->run(200);
     ASSERT_TRUE(ran.ok()) << ran.error().text;

@@ -126,6 +126,13 @@ Status VhostUserBlk::adopt(UniqueFd socket) {
   return {};
 }
 
+void VhostUserBlk::size_changed() {
+  shape_.capacity_sectors = device_.size_bytes() / kSectorSize;
+  if (session_) {
+    session_->config_changed();
+  }
+}
+
 void VhostUserBlk::session_ended() {
   session_.reset();
   if (drained_) {

@@ -45,6 +45,10 @@ class VhostUserBlk {
   // Takes a front end that has been connected otherwise. Fails when there is one already.
   Status adopt(UniqueFd socket);
 
+  // The device's size_bytes() has changed: guests are held to the new size from now on. A front end
+  // that listens is told, so that a running guest sees it; any other sees it when it asks next.
+  void size_changed();
+
   // Accepts nobody any more, completes what is in flight, disconnects, removes the socket; then
   // calls `drained`, never before it returns.
   void stop(std::function<void()> drained);

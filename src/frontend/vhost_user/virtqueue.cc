@@ -190,9 +190,22 @@ bool Virtqueue::follow(std::span<const Descriptor> table, Chain& chain) {
   }
 }
 
+void Virtqueue::set_used_log(DirtyLog* log, std::uint64_t address) {
+  used_log_ = log;
+  used_log_address_ = address;
+}
+
+void Virtqueue::mark_used(std::size_t offset, std::size_t size) {
+  if (used_log_ != nullptr) {
+    used_log_->mark(used_log_address_ + offset, size);
+  }
+}
+
 void Virtqueue::push(std::uint16_t head, std::uint32_t written) {
   const UsedElement element{head, written};
-  std::memcpy(used_ring_ + kRingHead + (used_ % size_) * sizeof element, &element, sizeof element);
+  const std::size_t at = kRingHead + (used_ % size_) * sizeof element;
+  std::memcpy(used_ring_ + at, &element, sizeof element);
+  mark_used(at, sizeof element);
   ++used_;
   inflight_.give_back(head);
 }
@@ -206,6 +219,7 @@ bool Virtqueue::publish() {
   // driver wants to be notified; pairs with the driver's full barrier between its store of
   // used_event (or flags) and its load of the index.
   shared_word(words[kIndexWord]).store(used_);
+  mark_used(0, kRingHead);
   inflight_.commit(used_);
   const std::uint16_t before = std::exchange(published_, used_);
   if (!event_index_) {
@@ -220,6 +234,7 @@ void Virtqueue::disable_notifications() {
     auto* words = reinterpret_cast<std::uint16_t*>(used_ring_);
     // relaxed: a hint; a notification too many does no harm.
     shared_word(words[kFlagsWord]).store(VRING_USED_F_NO_NOTIFY, std::memory_order_relaxed);
+    mark_used(0, kRingHead);
   }
 }
 
@@ -230,8 +245,10 @@ bool Virtqueue::enable_notifications() {
   // look at this word; one of the two sides sees the other.
   if (event_index_) {
     shared_word(words[event]).store(next_available_);
+    mark_used(event * sizeof(std::uint16_t), sizeof(std::uint16_t));
   } else {
     shared_word(words[kFlagsWord]).store(0);
+    mark_used(0, kRingHead);
   }
   return has_available();
 }

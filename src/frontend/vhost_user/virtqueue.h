@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "frontend/vhost_user/dirty_log.h"
 #include "frontend/vhost_user/guest_memory.h"
 #include "frontend/vhost_user/inflight_region.h"
 #include "frontend/vhost_user/messages.h"
@@ -92,6 +93,10 @@ class Virtqueue {
   // Shows the pushed chains to the driver. True when it wants to be notified of them.
   bool publish();
 
+  // From now on what is written to the used ring is marked in `log`, at guest address `address` for
+  // its first byte; nullptr: nowhere.
+  void set_used_log(DirtyLog* log, std::uint64_t address);
+
   void disable_notifications();
   // True when chains became available before the driver could know that it has to notify: take them
   // now, no notification will come for them.
@@ -113,6 +118,8 @@ class Virtqueue {
   [[nodiscard]] static bool follow(std::span<const Descriptor> table, Chain& chain);
   [[nodiscard]] Descriptor descriptor(std::uint16_t index) const;
   [[nodiscard]] std::uint16_t read_available_index() const;
+  // A part of the used ring has been written.
+  void mark_used(std::size_t offset, std::size_t size);
 
   std::uint16_t size_ = 0;
   bool event_index_ = false;
@@ -121,6 +128,8 @@ class Virtqueue {
   std::uint16_t next_available_ = 0;
   std::uint16_t used_ = 0;
   std::uint16_t published_ = 0;
+  DirtyLog* used_log_ = nullptr;
+  std::uint64_t used_log_address_ = 0;
   InflightLog inflight_;
   std::vector<std::uint16_t> recovered_;  // in flight in a former life, oldest first
   std::size_t recovered_taken_ = 0;

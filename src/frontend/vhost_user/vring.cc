@@ -20,12 +20,28 @@ Status Vring::set_size(std::uint32_t size) {
 }
 
 Status Vring::set_addresses(const VringAddress& addresses) {
-  FALLOW_TRY(check_stopped());
-  if (addresses.flags != 0) {
-    return invalid("a ring asks for a dirty log, which was not offered");
+  if ((addresses.flags & ~kVringFlagLog) != 0) {
+    return invalid("a ring's addresses have unknown flags");
+  }
+  const bool same = addresses_ && addresses_->descriptors == addresses.descriptors &&
+                    addresses_->used == addresses.used &&
+                    addresses_->available == addresses.available;
+  if (!same) {
+    FALLOW_TRY(check_stopped());
   }
   addresses_ = addresses;
+  apply_used_log();
   return {};
+}
+
+bool Vring::logs_used_ring() const {
+  return addresses_ && (addresses_->flags & kVringFlagLog) != 0;
+}
+
+void Vring::apply_used_log() {
+  if (started()) {
+    queue_->log_used_ring(logs_used_ring(), addresses_->log);
+  }
 }
 
 Status Vring::set_base(std::uint32_t base) {
@@ -62,6 +78,7 @@ Status Vring::start(UniqueFd kick, std::uint64_t features, InflightLog inflight,
       return ring.error();
     }
     queue_ = std::make_unique<BlockQueue>(std::move(*ring), environment);
+    apply_used_log();
   }
   kick_ = std::move(kick);
   begun_ = true;

@@ -16,7 +16,10 @@ namespace fallow::vhost_user {
 class Vring {
  public:
   Status set_size(std::uint32_t size);
+  // Of a started ring only what is logged of it can change.
   Status set_addresses(const VringAddress& addresses);
+  // Whether the front end wants writes to the used ring in the dirty log.
+  [[nodiscard]] bool logs_used_ring() const;
   Status set_base(std::uint32_t base);
   [[nodiscard]] std::uint16_t base() const { return base_; }
   // True once it has been started.
@@ -45,6 +48,7 @@ class Vring {
 
  private:
   [[nodiscard]] Status check_stopped() const;
+  void apply_used_log();
 
   std::uint32_t size_ = 0;
   std::uint16_t base_ = 0;
