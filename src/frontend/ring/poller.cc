@@ -59,7 +59,7 @@ void Poller::turn() {
   std::size_t in_vain = 0;  // queues in a row that had nothing
   while (budget > 0 && !awake_.empty()) {
     in_vain = serve_next(budget) ? 0 : in_vain + 1;
-    if (in_vain >= awake_.size()) {
+    if (in_vain != 0 && in_vain >= awake_.size()) {
       if (!look(looks)) {
         break;
       }
