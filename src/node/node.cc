@@ -31,7 +31,7 @@ Result<std::optional<gid_t>> find_group(const std::string& name) {
   std::array<char, 16384> buffer;
   if (::getgrnam_r(name.c_str(), &entry, buffer.data(), buffer.size(), &found) != 0 ||
       found == nullptr) {
-    return invalid("[device] socket_group: this host has no group '" + name + "'");
+    return invalid("socket_group: this host has no group '" + name + "'");
   }
   return std::optional<gid_t>(found->gr_gid);
 }
@@ -85,6 +85,30 @@ class Node::StoreAccounts final : public FrameAccounts {
   tmem::Store& store_;
 };
 
+// What comes through the ring socket. On the ring server's thread.
+class Node::RingDoor final : public RingHost {
+ public:
+  explicit RingDoor(Node& node) : node_(node) {}
+
+  Result<Admission> admit_pages(std::string_view name, const ring::Secret& secret,
+                                uid_t uid) override {
+    const auto admission = node_.ring_clients_->admit(name, secret);
+    if (admission && !admission->resumed) {
+      const std::uint64_t clients = node_.store_->statistics().size();
+      node_.store_->set_target(admission->client, node_.controller_->initial_target(clients));
+      log_info("ring_client_added", {{"client", name}, {"uid", uid}});
+    }
+    return admission;
+  }
+  void release_pages(ClientId client) override { node_.ring_clients_->release(client); }
+  Status attach_disk(std::string_view vm, ring::Connection& connection) override {
+    return node_.attach_disk(std::string(vm), connection);
+  }
+
+ private:
+  Node& node_;
+};
+
 Node::Node(const Config& config, const Clock& clock, memory::Arena arena)
     : config_(config), clock_(clock), started_ns_(clock.now_ns()), arena_(std::move(arena)) {}
 
@@ -94,6 +118,8 @@ Result<std::unique_ptr<Node>> Node::create(const Config& config, const Clock& cl
   }
   const Result<std::optional<gid_t>> group = find_group(config.socket_group);
   FALLOW_TRY(group);
+  const Result<std::optional<gid_t>> ring_group = find_group(config.ring_socket_group);
+  FALLOW_TRY(ring_group);
   auto policy = policy::make_policy(config.policy_spec);
   if (!policy) {
     return policy.error();
@@ -108,11 +134,13 @@ Result<std::unique_ptr<Node>> Node::create(const Config& config, const Clock& cl
   }
   std::unique_ptr<Node> node(new Node(config, clock, *std::move(arena)));
   node->socket_group_ = *group;
+  node->ring_socket_group_ = *ring_group;
   auto store = tmem::Store::create(node->arena_, clock);
   if (!store) {
     return store.error();
   }
   node->store_ = *std::move(store);
+  node->ring_clients_ = std::make_unique<RingClients>(*node->store_, clock);
   node->accounts_ = std::make_unique<StoreAccounts>(*node->store_);
   node->controller_ =
       std::make_unique<Controller>(*node->accounts_, clock, *std::move(policy), config.history);
@@ -122,7 +150,11 @@ Result<std::unique_ptr<Node>> Node::create(const Config& config, const Clock& cl
 Status Node::start() {
   restore_vms();
   FALLOW_TRY(add_configured_vms());
-  auto thread = IntervalThread::start(config_.interval_ns, [this] { controller_->tick(); });
+  FALLOW_TRY(open_ring_door());
+  auto thread = IntervalThread::start(config_.interval_ns, [this] {
+    controller_->tick();
+    ring_clients_->give_up_the_lost();
+  });
   if (!thread) {
     return thread.error();
   }
@@ -194,14 +226,51 @@ void Node::restore_vm(const std::string& map_path) {
   vms_[name] = *std::move(vm);
 }
 
-// A daemon that was killed while it added or removed a VM leaves a client without a map.
+// A daemon that was killed while it added or removed a VM leaves a client without a map. One with a
+// secret came over a ring, and may come back.
 void Node::remove_half_made_clients() {
   for (const tmem::ClientStatistics& client : store_->statistics()) {
-    if (!vms_.contains(client.name) && !stranded_.contains(client.name)) {
+    if (vms_.contains(client.name) || stranded_.contains(client.name)) {
+      continue;
+    }
+    if (store_->secret_of(client.id) != tmem::ClientSecret{}) {
+      ring_clients_->expect(client.id, client.name);
+    } else {
       log_info("half_made_client_removed", {{"client", client.name}});
       (void)store_->remove_client(client.id);
     }
   }
+}
+
+Status Node::open_ring_door() {
+  if (config_.ring_socket.empty()) {
+    return {};
+  }
+  ring_door_ = std::make_unique<RingDoor>(*this);
+  auto server = RingServer::create(*ring_door_, *store_, clock_,
+                                   {.socket_path = config_.ring_socket,
+                                    .socket_group = ring_socket_group_,
+                                    .workers = config_.ring_workers,
+                                    .epoch = arena_.epoch(),
+                                    .limits = {}});
+  if (!server) {
+    return server.error();
+  }
+  ring_server_ = *std::move(server);
+  return {};
+}
+
+Status Node::attach_disk(const std::string& vm, ring::Connection& connection) {
+  const std::lock_guard lock(vms_mutex_);
+  const auto found = vms_.find(vm);
+  if (found == vms_.end()) {
+    return no_such_vm(vm);
+  }
+  if (found->second->connected()) {
+    return Error{ErrorCode::kExists, "the disk of '" + vm + "' is in use by a VM"};
+  }
+  found->second->attach(std::move(connection));
+  return {};
 }
 
 Status Node::add_configured_vms() {
@@ -230,6 +299,7 @@ Status Node::add_configured_vms() {
 
 Node::~Node() {
   interval_thread_.reset();
+  ring_server_.reset();  // its clients' pages stay for the next life
   const std::lock_guard changes(changes_mutex_);
   for (const auto& [name, vm] : vms_) {
     if (!vm->idle_and_empty()) {

@@ -11,11 +11,13 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "frontend/ring/ring_server.h"
 #include "memory/arena.h"
 #include "node/config.h"
 #include "node/controller.h"
 #include "node/interval_thread.h"
 #include "node/operations.h"
+#include "node/ring_clients.h"
 #include "node/vm_export.h"
 #include "node/vm_record.h"
 #include "tmem/store.h"
@@ -55,6 +57,7 @@ class Node final : public Operations {
 
  private:
   class StoreAccounts;
+  class RingDoor;
   using Vms = std::map<std::string, std::unique_ptr<VmExport>>;
 
   Node(const Config& config, const Clock& clock, memory::Arena arena);
@@ -63,6 +66,8 @@ class Node final : public Operations {
   void restore_vm(const std::string& map_path);
   void remove_half_made_clients();
   Status add_configured_vms();
+  Status open_ring_door();
+  [[nodiscard]] Status attach_disk(const std::string& vm, ring::Connection& connection);
   Status remove_stranded(const std::string& name);
   [[nodiscard]] VmView view_of(const VmExport& vm, const tmem::ClientStatistics& client) const;
   [[nodiscard]] NodeView status_locked(const std::vector<tmem::ClientStatistics>& clients) const;
@@ -72,6 +77,7 @@ class Node final : public Operations {
   const Clock& clock_;
   const std::uint64_t started_ns_;
   std::optional<gid_t> socket_group_;
+  std::optional<gid_t> ring_socket_group_;
   memory::Arena arena_;
   std::unique_ptr<tmem::Store> store_;
   std::unique_ptr<StoreAccounts> accounts_;
@@ -82,6 +88,9 @@ class Node final : public Operations {
   std::map<std::string, std::string> stranded_;
   mutable std::mutex vms_mutex_;
   Vms vms_;  // guarded by vms_mutex_, never held while a VM is made or unmade
+  std::unique_ptr<RingClients> ring_clients_;
+  std::unique_ptr<RingDoor> ring_door_;
+  std::unique_ptr<RingServer> ring_server_;
   std::unique_ptr<IntervalThread> interval_thread_;
 };
 

@@ -28,7 +28,7 @@ Status VmExport::open(const Clock& clock) {
   client_ = *client;
   has_client_ = true;
   FALLOW_TRY(make_device(clock, *std::move(backing)));
-  return serve();
+  return serve(clock);
 }
 
 Result<std::unique_ptr<VmExport>> VmExport::restore(tmem::Store& store, const Clock& clock,
@@ -61,11 +61,12 @@ Status VmExport::reopen(const Clock& clock, LocationMap map) {
   device_ = *std::move(device);
   has_client_ = true;
   has_backing_ = true;
-  return serve();
+  return serve(clock);
 }
 
-Status VmExport::serve() {
+Status VmExport::serve(const Clock& clock) {
   FALLOW_TRY(export_device());
+  ring_disk_ = std::make_unique<RingDisk>(*loop_, *device_, clock);
   FALLOW_TRY(open_to_group());
   return start_loop();
 }
@@ -133,6 +134,7 @@ VmExport::~VmExport() {
   if (thread_.joinable()) {
     stop_loop();
   }
+  ring_disk_.reset();
   export_.reset();
   if (kept_) {
     if (device_ != nullptr) {
@@ -150,8 +152,13 @@ VmExport::~VmExport() {
 }
 
 void VmExport::stop_loop() {
-  loop_->post([this] { export_->stop([this] { loop_->stop(); }); });
+  loop_->post([this] { ring_disk_->stop([this] { export_->stop([this] { loop_->stop(); }); }); });
   thread_.join();
+}
+
+void VmExport::attach(ring::Connection connection) {
+  auto shared = std::make_shared<ring::Connection>(std::move(connection));
+  loop_->post([this, shared] { ring_disk_->adopt(std::move(*shared)); });
 }
 
 // While the device still holds its lock: a new life's file of the same name must not be hit.

@@ -1,5 +1,6 @@
 // One VM of a node: a client of the store, a swap device over its pool and backing file, and the
-// vhost-user socket that the VM's front end connects to, on a thread of their own.
+// vhost-user socket that the VM's front end connects to, on a thread of their own. Client processes
+// may use the disk too, over rings.
 #pragma once
 
 #include <sys/types.h>
@@ -16,6 +17,7 @@
 #include "base/units.h"
 #include "device/backing_file.h"
 #include "device/swap_device.h"
+#include "frontend/ring/ring_disk.h"
 #include "frontend/vhost_user/vhost_user_blk.h"
 #include "tmem/store.h"
 
@@ -57,6 +59,8 @@ class VmExport {
   [[nodiscard]] const VmOptions& options() const { return options_; }
   [[nodiscard]] ClientId client() const { return client_; }
   [[nodiscard]] bool connected() const { return export_->statistics().connected; }
+  // Serves a client process that wants the disk. Any thread.
+  void attach(ring::Connection connection);
   [[nodiscard]] DeviceStatistics device_statistics() const { return device_->statistics(); }
   [[nodiscard]] ExportStatistics export_statistics() const { return export_->statistics(); }
 
@@ -66,7 +70,7 @@ class VmExport {
   Status reopen(const Clock& clock, LocationMap map);
   Status make_device(const Clock& clock, std::unique_ptr<BackingStore> backing);
   [[nodiscard]] DeviceOptions device_options() const;
-  Status serve();
+  Status serve(const Clock& clock);
   Status export_device();
   Status open_to_group();
   Status start_loop();
@@ -80,10 +84,11 @@ class VmExport {
   bool has_backing_ = false;
   bool restored_ = false;
   bool kept_ = false;
-  // In this order: the export uses the device and both use the loop.
+  // In this order: the front ends use the device, and all of them the loop.
   std::unique_ptr<EventLoop> loop_;
   std::unique_ptr<SwapDevice> device_;
   std::unique_ptr<VhostUserBlk> export_;
+  std::unique_ptr<RingDisk> ring_disk_;
   std::thread thread_;
 };
 
