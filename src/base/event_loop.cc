@@ -89,7 +89,8 @@ void EventLoop::run() {
 
 void EventLoop::run_once(int timeout_ms) {
   epoll_event events[32];
-  const int ready = ::epoll_wait(epoll_.get(), events, std::size(events), timeout_ms);
+  const int ready =
+      ::epoll_wait(epoll_.get(), events, std::size(events), soon_.empty() ? timeout_ms : 0);
   for (int i = 0; i < ready; ++i) {
     const auto found = handlers_.find(events[i].data.fd);
     if (found != handlers_.end()) {  // an earlier handler may have unwatched it
@@ -97,6 +98,19 @@ void EventLoop::run_once(int timeout_ms) {
       (*handler)();
     }
   }
+  run_soon();
+}
+
+void EventLoop::soon(Handler work) {
+  soon_.push_back(std::move(work));
+}
+
+void EventLoop::run_soon() {
+  soon_running_.swap(soon_);
+  for (const Handler& work : soon_running_) {
+    work();
+  }
+  soon_running_.clear();
 }
 
 void EventLoop::post(Handler work) {

@@ -1,7 +1,10 @@
 #include "base/event_loop.h"
 
 #include <gtest/gtest.h>
+
 #include <unistd.h>
+#include <functional>
+#include <string>
 
 #include <thread>
 
@@ -50,6 +53,26 @@ TEST(EventLoop, timer_firesUntilCancelled) {
   (*loop)->cancel(timer);
   (*loop)->run_once(5);
   EXPECT_EQ(calls, 3);
+}
+
+TEST(EventLoop, soon_letsWhatIsReadyGoFirst) {
+  auto loop = EventLoop::create();
+  ASSERT_TRUE(loop.ok());
+  EventLoop& it = **loop;
+  std::string order;
+  int turns = 0;
+  const std::function<void()> again = [&] {
+    order += 's';
+    if (++turns < 3) {
+      it.post([&] { order += 'p'; });
+      it.soon(again);
+    }
+  };
+  it.soon(again);
+  for (int i = 0; i < 3; ++i) {
+    it.run_once(-1);  // does not sleep
+  }
+  EXPECT_EQ(order, "spsps");
 }
 
 }  // namespace

@@ -24,8 +24,8 @@ Result<sockaddr_un> unix_address(const std::string& path) {
   return address;
 }
 
-UniqueFd stream_socket() {
-  return UniqueFd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+UniqueFd make_socket(int type) {
+  return UniqueFd(::socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
 }
 
 // Removes a socket that nobody listens on; anything else at the path is in the way.
@@ -38,7 +38,8 @@ Status clear_stale_socket(const std::string& path, const sockaddr_un& address) {
     return Error{ErrorCode::kExists,
                  "'" + path + "' exists and is not a socket: choose another path or remove it"};
   }
-  const UniqueFd probe = stream_socket();
+  // A socket of another type is refused with EPROTOTYPE, and only while somebody has it.
+  const UniqueFd probe = make_socket(SOCK_STREAM);
   const auto* raw = reinterpret_cast<const sockaddr*>(&address);
   if (::connect(probe.get(), raw, sizeof address) == 0 || errno != ECONNREFUSED) {
     return Error{ErrorCode::kExists,
@@ -77,6 +78,15 @@ Result<Mapping> Mapping::map_shared(int fd, std::uint64_t offset, std::size_t si
   return Mapping({static_cast<std::byte*>(at), size});
 }
 
+Result<Mapping> Mapping::anonymous(std::size_t size) {
+  void* at = ::mmap(nullptr, size, PROT_READ | PROT_WRITE,
+                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (at == MAP_FAILED) {
+    return failed_errno("cannot have " + std::to_string(size) + " bytes of memory", errno);
+  }
+  return Mapping({static_cast<std::byte*>(at), size});
+}
+
 Result<std::string> read_text_file(const std::string& path, std::size_t size_max) {
   const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!fd.valid()) {
@@ -102,11 +112,11 @@ Result<std::string> read_text_file(const std::string& path, std::size_t size_max
   }
 }
 
-Result<UniqueFd> listen_unix(const std::string& path, int backlog) {
+Result<UniqueFd> listen_unix(const std::string& path, int backlog, UnixSocket type) {
   const auto address = unix_address(path);
   FALLOW_TRY(address);
   FALLOW_TRY(clear_stale_socket(path, *address));
-  UniqueFd fd = stream_socket();
+  UniqueFd fd = make_socket(type == UnixSocket::kStream ? SOCK_STREAM : SOCK_SEQPACKET);
   if (!fd.valid()) {
     return failed_errno("cannot create a socket", errno);
   }

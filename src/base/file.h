@@ -41,6 +41,8 @@ class Mapping {
 
   // MAP_SHARED, readable and writable. `offset` must be a multiple of the page size.
   static Result<Mapping> map_shared(int fd, std::uint64_t offset, std::size_t size);
+  // Zeros, private to the process; parts that are never written cost nothing.
+  static Result<Mapping> anonymous(std::size_t size);
 
   [[nodiscard]] std::byte* data() const { return bytes_.data(); }
   [[nodiscard]] std::size_t size() const { return bytes_.size(); }
@@ -53,8 +55,11 @@ class Mapping {
 // The whole of a small text file; refuses more than `size_max` bytes.
 Result<std::string> read_text_file(const std::string& path, std::size_t size_max);
 
-// A Unix stream socket that listens at `path`, mode 0600, never blocking. A stale socket that no
+enum class UnixSocket { kStream, kSeqpacket };
+
+// A Unix socket that listens at `path`, mode 0600, never blocking. A stale socket that no
 // process listens on is replaced; anything else at `path` is an error that says what it is.
-Result<UniqueFd> listen_unix(const std::string& path, int backlog);
+Result<UniqueFd> listen_unix(const std::string& path, int backlog,
+                             UnixSocket type = UnixSocket::kStream);
 
 }  // namespace fallow

@@ -24,6 +24,18 @@ TEST(ListenUnix, takenPath_isRefusedAndStaleOneIsReplaced) {
   EXPECT_TRUE(listen_unix(path, 1).ok());
 }
 
+TEST(ListenUnix, seqpacketSocket_isReplacedOnlyWhenStale) {
+  const TempDir dir;
+  const std::string path = dir.path() + "/s";
+  {
+    const auto first = listen_unix(path, 1, UnixSocket::kSeqpacket);
+    ASSERT_TRUE(first.ok()) << first.error().text;
+    EXPECT_FALSE(listen_unix(path, 1, UnixSocket::kSeqpacket).ok());
+    EXPECT_FALSE(listen_unix(path, 1).ok());
+  }
+  EXPECT_TRUE(listen_unix(path, 1, UnixSocket::kSeqpacket).ok());
+}
+
 TEST(ListenUnix, onlyTheOwnerMayConnect) {
   const TempDir dir;
   const std::string path = dir.path() + "/s";

@@ -35,6 +35,8 @@ struct Config {
   LogLevel log_level = LogLevel::kInfo;
   // [[vm]]
   std::vector<VmRequest> vms{};
+  // The command line's: give up the pages that a life before left.
+  bool discard_pages = false;
 };
 
 struct ConfigError {

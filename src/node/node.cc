@@ -2,6 +2,7 @@
 
 #include <grp.h>
 
+#include <algorithm>
 #include <array>
 #include <filesystem>
 
@@ -34,6 +35,9 @@ Result<std::optional<gid_t>> find_group(const std::string& name) {
   }
   return std::optional<gid_t>(found->gr_gid);
 }
+
+// Of the map of a VM's device: before the VM's name, behind the arena's.
+const std::string kMapSuffix = ".disk.";
 
 std::string socket_folder(const Config& config) {
   return config.run_dir + "/vm";
@@ -94,7 +98,11 @@ Result<std::unique_ptr<Node>> Node::create(const Config& config, const Clock& cl
   if (!policy) {
     return policy.error();
   }
-  auto arena = memory::Arena::create({.directory = config.arena_dir, .bytes = config.memory_bytes});
+  auto arena =
+      memory::Arena::open({.directory = config.arena_dir,
+                           .bytes = config.memory_bytes,
+                           .content = config.discard_pages ? memory::ArenaOptions::Content::kDiscard
+                                                           : memory::ArenaOptions::Content::kKeep});
   if (!arena) {
     return arena.error();
   }
@@ -112,12 +120,8 @@ Result<std::unique_ptr<Node>> Node::create(const Config& config, const Clock& cl
 }
 
 Status Node::start() {
-  for (const VmRequest& vm : config_.vms) {
-    const Result<VmView> added = add_vm(vm);
-    if (!added) {
-      return Error{added.error().code, "VM '" + vm.name + "': " + added.error().text};
-    }
-  }
+  restore_vms();
+  FALLOW_TRY(add_configured_vms());
   auto thread = IntervalThread::start(config_.interval_ns, [this] { controller_->tick(); });
   if (!thread) {
     return thread.error();
@@ -127,17 +131,116 @@ Status Node::start() {
                             {"frames", store_->total_frames()},
                             {"memory", arena_.backing()},
                             {"policy", controller_->figures().policy},
-                            {"vms", config_.vms.size()}});
+                            {"vms", vms_.size()}});
+  return {};
+}
+
+// A life before left the maps of its VMs' devices beside the arena.
+void Node::restore_vms() {
+  if (arena_.recovered()) {
+    const tmem::RecoveryReport& report = store_->recovery();
+    log_info("pages_recovered", {{"pages", report.pages},
+                                 {"patterns", report.patterns},
+                                 {"lost", report.lost},
+                                 {"unfinished", report.unfinished},
+                                 {"ms", report.elapsed_ns / 1'000'000}});
+  }
+  const std::filesystem::path prefix = arena_.path_of(kMapSuffix);
+  std::vector<std::string> maps;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(prefix.parent_path(), error)) {
+    const std::string path = entry.path();
+    if (!path.starts_with(prefix.string())) {
+      continue;
+    }
+    if (!arena_.recovered() || path.ends_with(LocationMap::kUnfinishedSuffix)) {
+      std::filesystem::remove(path, error);  // nothing of it is left, or it never was whole
+    } else {
+      maps.push_back(path);
+    }
+  }
+  std::sort(maps.begin(), maps.end());
+  const std::lock_guard changes(changes_mutex_);
+  for (const std::string& path : maps) {
+    restore_vm(path);
+  }
+  remove_half_made_clients();
+}
+
+void Node::restore_vm(const std::string& map_path) {
+  const std::string name = map_path.substr(arena_.path_of(kMapSuffix).size());
+  const auto strand = [&](const Error& error) {
+    log_error("vm_not_restored", {{"vm", name}, {"error", error.text}});
+    stranded_[name] = error.text;
+  };
+  auto map = LocationMap::open(map_path);
+  if (!map) {
+    return strand(map.error());
+  }
+  const auto record = read_vm_record(map->description());
+  if (!record || record->request.name != name) {
+    return strand(record ? failed("its map describes another VM") : record.error());
+  }
+  auto vm = VmExport::restore(*store_, clock_, options_for(*record), std::move(*map));
+  if (!vm) {
+    return strand(vm.error());
+  }
+  const DeviceStatistics device = (*vm)->device_statistics();
+  log_info("vm_restored", {{"vm", name},
+                           {"used", store_->allowance((*vm)->client()).used},
+                           {"backing_pages", device.backing_pages},
+                           {"lost_pages", device.lost_pages}});
+  const std::lock_guard lock(vms_mutex_);
+  vms_[name] = *std::move(vm);
+}
+
+// A daemon that was killed while it added or removed a VM leaves a client without a map.
+void Node::remove_half_made_clients() {
+  for (const tmem::ClientStatistics& client : store_->statistics()) {
+    if (!vms_.contains(client.name) && !stranded_.contains(client.name)) {
+      log_info("half_made_client_removed", {{"client", client.name}});
+      (void)store_->remove_client(client.id);
+    }
+  }
+}
+
+Status Node::add_configured_vms() {
+  for (const VmRequest& wanted : config_.vms) {
+    if (stranded_.contains(wanted.name)) {
+      continue;
+    }
+    if (const auto there = vms_.find(wanted.name); there != vms_.end()) {
+      const VmOptions& options = there->second->options();
+      if (options.size_bytes != wanted.size_bytes ||
+          options.backing.path != options_for({wanted, options.block_size}).backing.path) {
+        log_warning("vm_differs_from_the_configuration",
+                    {{"vm", wanted.name},
+                     {"size", options.size_bytes},
+                     {"backing", options.backing.path},
+                     {"detail", "it goes on as it was: it holds pages"}});
+      }
+      continue;
+    }
+    if (const Result<VmView> added = add_vm(wanted); !added) {
+      return Error{added.error().code, "VM '" + wanted.name + "': " + added.error().text};
+    }
+  }
   return {};
 }
 
 Node::~Node() {
   interval_thread_.reset();
   const std::lock_guard changes(changes_mutex_);
+  for (const auto& [name, vm] : vms_) {
+    if (!vm->idle_and_empty()) {
+      vm->keep();
+    }
+  }
   vms_.clear();
 }
 
-VmOptions Node::options_for(const VmRequest& request) const {
+VmOptions Node::options_for(const VmRecord& record) const {
+  const VmRequest& request = record.request;
   const bool own = request.backing_path.empty();
   using Origin = BackingOptions::Origin;
   using Content = BackingOptions::Content;
@@ -150,8 +253,10 @@ VmOptions Node::options_for(const VmRequest& request) const {
                       .size_bytes = request.size_bytes,
                       .origin = own ? Origin::kCreate : Origin::kUse,
                       .content = request.discard_backing ? Content::kDiscard : Content::kKeep},
-          .block_size = config_.block_size,
-          .demotion_pages_per_second = config_.demotion_pages_per_second};
+          .block_size = record.block_size,
+          .demotion_pages_per_second = config_.demotion_pages_per_second,
+          .map_path = arena_.path_of(kMapSuffix + request.name),
+          .description = describe(record)};
 }
 
 Result<VmView> Node::add_vm(const VmRequest& request) {
@@ -166,10 +271,16 @@ Result<VmView> Node::add_vm(const VmRequest& request) {
                                            "': choose another name, or remove it first"};
     }
   }
+  if (const auto found = stranded_.find(request.name); found != stranded_.end()) {
+    return Error{ErrorCode::kExists,
+                 "the pages of a VM '" + request.name + "' are still held, which could not be" +
+                     " brought back: " + found->second + ". Mend that and start the daemon again," +
+                     " or give the pages up: fallow vm remove " + request.name};
+  }
   if (count > kVmsMax) {
     return failed("there are " + std::to_string(kVmsMax) + " VMs already, as many as there can be");
   }
-  auto vm = VmExport::create(*store_, clock_, options_for(request));
+  auto vm = VmExport::create(*store_, clock_, options_for({request, config_.block_size}));
   if (!vm) {
     return vm.error();
   }
@@ -185,6 +296,9 @@ Result<VmView> Node::add_vm(const VmRequest& request) {
 
 Status Node::remove_vm(const std::string& name, RemoveMode mode) {
   const std::lock_guard changes(changes_mutex_);
+  if (stranded_.contains(name)) {
+    return remove_stranded(name);
+  }
   std::unique_ptr<VmExport> gone;
   {
     const std::lock_guard lock(vms_mutex_);
@@ -200,6 +314,17 @@ Status Node::remove_vm(const std::string& name, RemoveMode mode) {
     vms_.erase(found);
   }
   gone.reset();
+  log_info("vm_removed", {{"vm", name}});
+  return {};
+}
+
+Status Node::remove_stranded(const std::string& name) {
+  std::error_code error;
+  std::filesystem::remove(arena_.path_of(kMapSuffix + name), error);
+  if (const auto client = store_->find_client(name)) {
+    FALLOW_TRY(store_->remove_client(*client));
+  }
+  stranded_.erase(name);
   log_info("vm_removed", {{"vm", name}});
   return {};
 }

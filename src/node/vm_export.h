@@ -29,6 +29,8 @@ struct VmOptions {
   BackingOptions backing;
   std::uint32_t block_size = 4096;
   std::uint64_t demotion_pages_per_second = 0;  // 0: off
+  std::string map_path;                         // of the device's map
+  std::string description;                      // what the map says of the VM
 };
 
 // Created, asked and destroyed by any thread but its own; only one at a time may create or destroy.
@@ -38,9 +40,17 @@ class VmExport {
   // must outlive it.
   static Result<std::unique_ptr<VmExport>> create(tmem::Store& store, const Clock& clock,
                                                   const VmOptions& options);
-  // Completes what is in flight and disconnects the front end; the VM's pages are gone then, and so
-  // is a backing file of our own.
+  // The VM of a life before, from the map of its device: with its pages, for a guest that may not
+  // have noticed anything.
+  static Result<std::unique_ptr<VmExport>> restore(tmem::Store& store, const Clock& clock,
+                                                   const VmOptions& options, LocationMap map);
+  // Completes what is in flight and disconnects the front end; unless they are to be kept, the VM's
+  // pages are gone then, and so is a backing file of our own.
   ~VmExport();
+  // The next life goes on with the VM when this one is destroyed.
+  void keep() { kept_ = true; }
+  // True when nobody is connected and the disk holds nothing: nothing is lost with the VM.
+  [[nodiscard]] bool idle_and_empty() const { return !connected() && device_->empty(); }
   VmExport(const VmExport&) = delete;
   VmExport& operator=(const VmExport&) = delete;
 
@@ -53,7 +63,10 @@ class VmExport {
  private:
   VmExport(tmem::Store& store, VmOptions options) : store_(store), options_(std::move(options)) {}
   Status open(const Clock& clock);
+  Status reopen(const Clock& clock, LocationMap map);
   Status make_device(const Clock& clock, std::unique_ptr<BackingStore> backing);
+  [[nodiscard]] DeviceOptions device_options() const;
+  Status serve();
   Status export_device();
   Status open_to_group();
   Status start_loop();
@@ -65,6 +78,8 @@ class VmExport {
   ClientId client_;
   bool has_client_ = false;
   bool has_backing_ = false;
+  bool restored_ = false;
+  bool kept_ = false;
   // In this order: the export uses the device and both use the loop.
   std::unique_ptr<EventLoop> loop_;
   std::unique_ptr<SwapDevice> device_;

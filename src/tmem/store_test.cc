@@ -36,7 +36,7 @@ struct alignas(kPageSize) Page {
 class StoreTest : public testing::Test {
  protected:
   void start(std::uint64_t frames) {
-    auto arena = memory::Arena::create(
+    auto arena = memory::Arena::open(
         {.directory = dir_.path(), .name = "t", .bytes = frames * kPageSize, .node = NodeId(1)});
     ASSERT_TRUE(arena.ok()) << arena.error().text;
     arena_.emplace(std::move(*arena));
@@ -203,6 +203,28 @@ TEST_F(StoreTest, flushObject_takesAllOfItAndNothingElse) {
   EXPECT_EQ(store_->free_frames(), 54u);
 }
 
+TEST_F(StoreTest, flushPart_freesAllOfThePoolInAllItsParts) {
+  start(128);
+  const ClientId owner = client("a", 128);
+  const PoolId pool = *store_->create_pool(owner, PoolKind::kPersistent);
+  for (std::uint32_t i = 0; i < 100; ++i) {
+    EXPECT_EQ(store_->put({pool, i % 2, i}, Page::of(i).bytes), PutResult::kStored);
+  }
+  const auto flush = [&](std::optional<std::uint64_t> object) {
+    std::uint64_t pages = 0;
+    for (std::uint32_t part = 0; part < Store::kFlushParts; ++part) {
+      pages += store_->flush_part(pool, object, part);
+    }
+    return pages;
+  };
+  EXPECT_EQ(flush(1), 50u);
+  EXPECT_EQ(flush(std::nullopt), 50u);
+  EXPECT_EQ(store_->free_frames(), 128u);
+  EXPECT_EQ(store_->statistics(owner)->total.flushes_total, 2u);
+  EXPECT_EQ(store_->statistics(owner)->total.pages_flushed, 100u);
+  EXPECT_FALSE(store_->statistics(ClientId(owner.value + 1)).has_value());
+}
+
 TEST_F(StoreTest, destroyedPool_isUnknownAndItsFramesAreFree) {
   start(16);
   const ClientId a = client("a", 16);
@@ -286,7 +308,7 @@ TEST_F(StoreTest, record_tellsTheWholePutToTheNextLife) {
   store_->put({pool, 77, 5}, Page::of(2).bytes);
   store_->put({pool, 77, 6}, Page::filled(9).bytes);
   int held = 0;
-  for (std::uint32_t i = 0; i < arena_->frames() + arena_->patterns(); ++i) {
+  for (std::uint32_t i = 0; i < arena_->records(); ++i) {
     memory::FrameRecord& record = arena_->record(i);
     if (load_state(record) != memory::FrameState::kHeld) {
       continue;
@@ -301,7 +323,7 @@ TEST_F(StoreTest, record_tellsTheWholePutToTheNextLife) {
       EXPECT_EQ(record.content, memory::page_checksum(arena_->frame(i)));
     } else {
       EXPECT_EQ(record.content, 9u);
-      EXPECT_GE(i, arena_->frames());
+      EXPECT_GE(i, arena_->frame_records());
     }
   }
   EXPECT_EQ(held, 2);
