@@ -116,7 +116,11 @@ Status RingSet::start(std::uint32_t index, UniqueFd kick) {
                          logs_data_, *this}));
   export_.begun = true;
   serve_soon(index);  // what was made available before the kick descriptor came
-  return export_.loop.watch(ring.kick_fd(), [this, index] { on_kick(index); });
+  return watch(index);
+}
+
+Status RingSet::watch(std::uint32_t index) {
+  return export_.loop->watch(rings_[index].kick_fd(), [this, index] { on_kick(index); });
 }
 
 // A guest that was running before this disk was made (the daemon was restarted, or the guest has
@@ -160,7 +164,7 @@ void RingSet::reset() {
 
 void RingSet::unwatch(const Vring& ring) {
   if (ring.started()) {
-    export_.loop.unwatch(ring.kick_fd());
+    export_.loop->unwatch(ring.kick_fd());
   }
 }
 
@@ -276,6 +280,29 @@ void RingSet::abandon() {
       unwatch(ring);
     }
   }
+}
+
+void RingSet::leave_loop() {
+  flush_posted_ = false;
+  if (!abandoned_) {
+    for (const Vring& ring : rings_) {
+      unwatch(ring);
+    }
+  }
+}
+
+Status RingSet::join_loop() {
+  if (abandoned_) {
+    return {};
+  }
+  for (std::uint32_t index = 0; index < rings_.size(); ++index) {
+    if (rings_[index].started()) {
+      FALLOW_TRY(watch(index));
+    }
+  }
+  flush();
+  serve_all_soon();
+  return {};
 }
 
 std::uint64_t RingSet::in_flight() const {

@@ -1,7 +1,8 @@
 // The rings of one front end and the memory that they lie in: what has been set up, what is
 // watched, and the service of it all. Knows nothing of messages and sockets.
 //
-// All on the loop's thread. Rings are served while they are started, enabled and not paused.
+// All on the loop's thread, whichever that is at the time. Rings are served while they are started,
+// enabled and not paused.
 #pragma once
 
 #include <functional>
@@ -19,7 +20,7 @@ namespace fallow::vhost_user {
 
 // What a session serves; it all outlives the session.
 struct Export {
-  EventLoop& loop;
+  EventLoop* const& loop;  // the one that the export lives on now
   BlockDevice& device;
   const DeviceShape& shape;
   const std::string& name;
@@ -36,7 +37,7 @@ class RingSet final : private BlockQueue::Owner {
   class Owner {
    public:
     virtual ~Owner() = default;
-    // Runs `work` on the loop, later, unless the owner is gone by then.
+    // Runs `work` on the loop, later, unless the owner is gone or on another loop by then.
     virtual void post(std::function<void()> work) = 0;
     // While paused: nothing is in flight any more. Comes in the middle of the rings' work.
     virtual void rings_idle() = 0;
@@ -84,6 +85,11 @@ class RingSet final : private BlockQueue::Owner {
   void abandon();
   [[nodiscard]] std::uint64_t in_flight() const;
 
+  // Between the two the rings are on no loop, and another thread may take them on. What had been
+  // posted when they left is made good for on arrival.
+  void leave_loop();
+  Status join_loop();
+
  private:
   [[nodiscard]] Status check_beginning(const Vring& ring) const;
   void stop_rings_without_memory();
@@ -91,6 +97,7 @@ class RingSet final : private BlockQueue::Owner {
   [[nodiscard]] Result<InflightLog> inflight_log(std::uint32_t index) const;
   void queue_broke(std::uint32_t index);
   void unwatch(const Vring& ring);
+  [[nodiscard]] Status watch(std::uint32_t index);
   void on_kick(std::uint32_t index);
   void serve(std::uint32_t index);
   void serve_soon(std::uint32_t index);

@@ -33,14 +33,14 @@ Status Session::start() {
 // Messages.
 
 Status Session::read_messages() {
-  const auto watched = export_.loop.watch(channel_.fd(), [this] { on_readable(); });
+  const auto watched = export_.loop->watch(channel_.fd(), [this] { on_readable(); });
   reading_ = watched.ok();
   return watched;
 }
 
 void Session::ignore_messages() {
   if (reading_) {
-    export_.loop.unwatch(channel_.fd());
+    export_.loop->unwatch(channel_.fd());
     reading_ = false;
   }
 }
@@ -105,11 +105,37 @@ void Session::settle(const Status& status) {
 // Waiting for quiet, and the end.
 
 void Session::post(std::function<void()> work) {
-  export_.loop.post([weak = weak_from_this(), work = std::move(work)] {
-    if (const auto self = weak.lock()) {
-      work();
-    }
-  });
+  export_.loop->post(
+      [weak = weak_from_this(), stay = std::weak_ptr(stay_), work = std::move(work)] {
+        if (stay.expired()) {
+          return;  // it has moved: on this thread it may not even be looked at
+        }
+        if (const auto self = weak.lock()) {
+          work();
+        }
+      });
+}
+
+void Session::leave_loop() {
+  stay_ = std::make_shared<const char>();
+  quiet_posted_ = false;
+  rings_.leave_loop();
+  if (reading_) {
+    export_.loop->unwatch(channel_.fd());
+  }
+}
+
+void Session::join_loop() {
+  Status joined = rings_.join_loop();
+  if (joined && reading_) {
+    joined = read_messages();
+  }
+  if (!joined) {
+    end(joined.error().text);
+  }
+  if (quiet_action_ && rings_.in_flight() == 0) {
+    rings_idle();
+  }
 }
 
 // Never runs `action` before it returns, as an action may destroy the session.

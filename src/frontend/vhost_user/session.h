@@ -1,7 +1,8 @@
 // One front end, from its connection to its end: reads its messages, sees to it that each is
 // carried out when it may be, and that guest memory stays mapped while the device works on it.
 //
-// All on the loop's thread. Made with std::make_shared, as posted work refers to it weakly.
+// All on the loop's thread, whichever that is at the time. Made with std::make_shared, as posted
+// work refers to it weakly.
 //
 // A message that needs quiet rings (a new memory table, a ring's stop, a reset) first stops taking
 // chains, waits until nothing is in flight, is then carried out and answered. Meanwhile the socket
@@ -35,6 +36,10 @@ class Session final : public std::enable_shared_from_this<Session>, private Ring
   void config_changed() { protocol_.config_changed(); }
   // Completes what is in flight, shows it to the guest, then ends.
   void shut_down();
+  // Leaves the loop, with requests in flight or not, and joins another one, on its thread. Nothing
+  // else may be called in between.
+  void leave_loop();
+  void join_loop();
   // Ends at once if the peer has gone, even if its last messages have not been read.
   void check_hang_up();
 
@@ -63,9 +68,11 @@ class Session final : public std::enable_shared_from_this<Session>, private Ring
   RingSet rings_;
   Protocol protocol_;
 
+  // Replaced when the session leaves a loop: work that was posted there is void then.
+  std::shared_ptr<const char> stay_ = std::make_shared<const char>();
   Action quiet_action_;        // runs once nothing is in flight; rings are paused until then
   bool quiet_posted_ = false;  // run_quiet_action() is on its way
-  bool reading_ = false;       // the socket is watched
+  bool reading_ = false;       // the socket is watched, or will be when a loop is joined
   bool ending_ = false;
 };
 

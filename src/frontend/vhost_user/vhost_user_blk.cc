@@ -14,7 +14,7 @@ constexpr unsigned kQueuesMax = 256;  // the protocol's queue number has eight b
 }  // namespace
 
 VhostUserBlk::VhostUserBlk(EventLoop& loop, BlockDevice& device, ExportOptions options)
-    : loop_(loop),
+    : loop_(&loop),
       device_(device),
       options_(std::move(options)),
       shape_(vhost_user::make_shape(device, options_.queues_max, options_.serial)),
@@ -36,7 +36,7 @@ VhostUserBlk::~VhostUserBlk() {
   session_.reset();
   unwatch_listener();
   if (device_watched_) {
-    loop_.unwatch(device_.event_fd());
+    loop_->unwatch(device_.event_fd());
   }
   if (listener_.valid()) {
     ::unlink(options_.socket_path.c_str());
@@ -47,7 +47,7 @@ Status VhostUserBlk::watch_device() {
   if (device_.event_fd() < 0) {
     return {};
   }
-  FALLOW_TRY(loop_.watch(device_.event_fd(), [this] { on_device(); }));
+  FALLOW_TRY(loop_->watch(device_.event_fd(), [this] { on_device(); }));
   device_watched_ = true;
   return {};
 }
@@ -67,13 +67,13 @@ Status VhostUserBlk::listen() {
 
 void VhostUserBlk::watch_listener() {
   if (listener_.valid() && !listening_) {
-    listening_ = loop_.watch(listener_.get(), [this] { on_connection(); }).ok();
+    listening_ = loop_->watch(listener_.get(), [this] { on_connection(); }).ok();
   }
 }
 
 void VhostUserBlk::unwatch_listener() {
   if (listening_) {
-    loop_.unwatch(listener_.get());
+    loop_->unwatch(listener_.get());
     listening_ = false;
   }
 }
@@ -133,6 +133,40 @@ void VhostUserBlk::size_changed() {
   }
 }
 
+void VhostUserBlk::move_to(EventLoop& other, std::function<void()> moved) {
+  const bool listens = listening_;
+  leave_loop();
+  loop_ = &other;
+  other.post([this, listens, moved = std::move(moved)] {
+    join_loop(listens);
+    moved();
+  });
+}
+
+void VhostUserBlk::leave_loop() {
+  if (session_) {
+    session_->leave_loop();
+  }
+  unwatch_listener();
+  if (device_watched_) {
+    loop_->unwatch(device_.event_fd());
+  }
+}
+
+void VhostUserBlk::join_loop(bool listens) {
+  if (const auto watched = watch_device(); !watched) {
+    device_watched_ = false;
+    log_error("vhost_user_device_unwatched",
+              {{"export", options_.name}, {"detail", watched.error().text}});
+  }
+  if (listens) {
+    watch_listener();
+  }
+  if (session_) {
+    session_->join_loop();
+  }
+}
+
 void VhostUserBlk::session_ended() {
   session_.reset();
   if (drained_) {
@@ -148,7 +182,7 @@ void VhostUserBlk::stop(std::function<void()> drained) {
   if (session_) {
     session_->shut_down();
   } else {
-    loop_.post([this] { finish_stop(); });
+    loop_->post([this] { finish_stop(); });
   }
 }
 
