@@ -36,11 +36,16 @@ void wake_sleepers(std::uint32_t& word) {
 
 }  // namespace
 
-Result<QueuePair> QueuePair::create(std::uint32_t entries) {
+Status QueuePair::check_entries(std::uint32_t entries) {
   if (entries < kEntriesMin || entries > kEntriesMax || !std::has_single_bit(entries)) {
     return invalid("a queue has a power of two of entries, " + std::to_string(kEntriesMin) +
                    " to " + std::to_string(kEntriesMax) + ", not " + std::to_string(entries));
   }
+  return {};
+}
+
+Result<QueuePair> QueuePair::create(std::uint32_t entries) {
+  FALLOW_TRY(check_entries(entries));
   const std::uint64_t bytes = queue_bytes(entries);
   auto memory_fd = make_memory(bytes);
   if (!memory_fd) {

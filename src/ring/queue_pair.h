@@ -25,7 +25,8 @@ class QueuePair {
     kBroken,  // the client has broken the rules: why() says how; never anything else again
   };
 
-  // `entries` of each kind: a power of two within kEntriesMin and kEntriesMax.
+  // Whether a queue may have so many: a power of two within kEntriesMin and kEntriesMax.
+  static Status check_entries(std::uint32_t entries);
   static Result<QueuePair> create(std::uint32_t entries);
 
   // For the client: the memory, queue_bytes(entries()) long, and the eventfd that wakes us.

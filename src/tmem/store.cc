@@ -582,16 +582,37 @@ std::uint64_t Store::flush_object(PoolId id, std::uint64_t object) {
   return pages;
 }
 
+std::uint64_t Store::flush_part(PoolId id, std::optional<std::uint64_t> object,
+                                std::uint32_t part) {
+  Pool* pool = find_pool(id);
+  if (pool == nullptr) {
+    return 0;
+  }
+  Account& account = *pool->account.load(std::memory_order_relaxed);
+  if (part == 0) {
+    Account::count(account.flushes_total);
+  }
+  const std::uint64_t pages = remove_from_shard(*pool, id, index_.shards()[part], object);
+  account.pages_flushed.fetch_add(pages, std::memory_order_relaxed);
+  return pages;
+}
+
 // Removes the pool's pages, or those of one object, shard by shard.
 std::uint64_t Store::remove_matching(Pool& pool, PoolId id, std::optional<std::uint64_t> object) {
   std::uint64_t pages = 0;
   for (Shard& shard : index_.shards()) {
-    const std::lock_guard lock(shard.mutex);
-    pages += remove_from_list(pool, id, pool.frames[shard.number], object);
-    pages += remove_from_list(pool, id, pool.patterns[shard.number], object);
-    if (pool.kind.load(std::memory_order_relaxed) == PoolKind::kEphemeral) {
-      pages += remove_from_list(pool, id, shard.ephemeral, object);
-    }
+    pages += remove_from_shard(pool, id, shard, object);
+  }
+  return pages;
+}
+
+std::uint64_t Store::remove_from_shard(Pool& pool, PoolId id, Shard& shard,
+                                       std::optional<std::uint64_t> object) {
+  const std::lock_guard lock(shard.mutex);
+  std::uint64_t pages = remove_from_list(pool, id, pool.frames[shard.number], object);
+  pages += remove_from_list(pool, id, pool.patterns[shard.number], object);
+  if (pool.kind.load(std::memory_order_relaxed) == PoolKind::kEphemeral) {
+    pages += remove_from_list(pool, id, shard.ephemeral, object);
   }
   return pages;
 }
@@ -677,6 +698,12 @@ std::vector<ClientStatistics> Store::statistics() const {
     }
   }
   return result;
+}
+
+std::optional<ClientStatistics> Store::statistics(ClientId id) const {
+  const std::lock_guard lock(control_mutex_);
+  const Client* client = find_client(id);
+  return client != nullptr ? std::optional(statistics_of(*client)) : std::nullopt;
 }
 
 std::vector<ClientStatistics> Store::take_interval() {

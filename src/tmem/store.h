@@ -100,6 +100,11 @@ class Store {
   bool flush_page(const PageKey& key);
   // Number of pages freed. Walks the whole pool.
   std::uint64_t flush_object(PoolId pool, std::uint64_t object);
+  // One of kFlushParts parts of flush_object(), or of flushing the whole pool when no object is
+  // named, for a caller that has other things to do between them. Part 0 counts as the operation;
+  // pages that are put meanwhile into a part that is over stay. Number of pages freed.
+  static constexpr std::uint32_t kFlushParts = PageIndex::kShards;
+  std::uint64_t flush_part(PoolId pool, std::optional<std::uint64_t> object, std::uint32_t part);
 
   // The pool's pages that were put longest ago, oldest first, frames only (a page without a frame
   // frees none); returns how many of `keys` were filled. For batches of a few shards' worth the
@@ -117,6 +122,8 @@ class Store {
   };
   [[nodiscard]] Allowance allowance(ClientId client) const;
   [[nodiscard]] std::vector<ClientStatistics> statistics() const;
+  // Of one client; none when it has gone.
+  [[nodiscard]] std::optional<ClientStatistics> statistics(ClientId client) const;
   // statistics() with the counters since the last call in `interval`.
   std::vector<ClientStatistics> take_interval();
   [[nodiscard]] LatencySnapshot latency(ClientId client) const;
@@ -152,6 +159,8 @@ class Store {
   std::optional<memory::FrameAddress> evict_oldest_of(Shard& shard);
   bool flush_counted(const PageKey& key, Account::Counter Account::*counter);
   std::uint64_t remove_matching(Pool& pool, PoolId id, std::optional<std::uint64_t> object);
+  std::uint64_t remove_from_shard(Pool& pool, PoolId id, Shard& shard,
+                                  std::optional<std::uint64_t> object);
   std::uint64_t remove_from_list(Pool& pool, PoolId id, AgeList& list,
                                  std::optional<std::uint64_t> object);
   Status destroy_pool_locked(PoolId pool);

@@ -203,6 +203,28 @@ TEST_F(StoreTest, flushObject_takesAllOfItAndNothingElse) {
   EXPECT_EQ(store_->free_frames(), 54u);
 }
 
+TEST_F(StoreTest, flushPart_freesAllOfThePoolInAllItsParts) {
+  start(128);
+  const ClientId owner = client("a", 128);
+  const PoolId pool = *store_->create_pool(owner, PoolKind::kPersistent);
+  for (std::uint32_t i = 0; i < 100; ++i) {
+    EXPECT_EQ(store_->put({pool, i % 2, i}, Page::of(i).bytes), PutResult::kStored);
+  }
+  const auto flush = [&](std::optional<std::uint64_t> object) {
+    std::uint64_t pages = 0;
+    for (std::uint32_t part = 0; part < Store::kFlushParts; ++part) {
+      pages += store_->flush_part(pool, object, part);
+    }
+    return pages;
+  };
+  EXPECT_EQ(flush(1), 50u);
+  EXPECT_EQ(flush(std::nullopt), 50u);
+  EXPECT_EQ(store_->free_frames(), 128u);
+  EXPECT_EQ(store_->statistics(owner)->total.flushes_total, 2u);
+  EXPECT_EQ(store_->statistics(owner)->total.pages_flushed, 100u);
+  EXPECT_FALSE(store_->statistics(ClientId(owner.value + 1)).has_value());
+}
+
 TEST_F(StoreTest, destroyedPool_isUnknownAndItsFramesAreFree) {
   start(16);
   const ClientId a = client("a", 16);

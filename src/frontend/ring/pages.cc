@@ -1,0 +1,211 @@
+#include "frontend/ring/pages.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+namespace fallow::ring {
+
+using tmem::GetResult;
+using tmem::PageKey;
+using tmem::PoolKind;
+using tmem::PutResult;
+
+namespace {
+
+static_assert(static_cast<int>(PoolKind::kPersistent) == 0 &&
+                  static_cast<int>(PoolKind::kEphemeral) == 1,
+              "the ABI's numbers");
+
+std::int32_t result_of(PutResult result) {
+  switch (result) {
+    case PutResult::kStored:
+      return 0;
+    case PutResult::kOverTarget:
+      return -EDQUOT;
+    case PutResult::kNoFrame:
+      return -ENOSPC;
+    case PutResult::kNoPool:
+      break;
+  }
+  return -ESTALE;
+}
+
+PageKey key_of(const Submission& entry) {
+  return {PoolId(entry.pool), entry.object, entry.index};
+}
+
+std::uint32_t clamped(std::uint64_t count) {
+  return static_cast<std::uint32_t>(std::min<std::uint64_t>(count, UINT32_MAX));
+}
+
+}  // namespace
+
+class PagesExecutor final : public Executor {
+ public:
+  PagesExecutor(PagesAttachment& pages, Regions& regions) : pages_(pages), regions_(regions) {}
+
+  Step begin(const Submission& entry, Answer& answer) override {
+    switch (entry.opcode) {
+      case Opcode::kPut:
+      case Opcode::kGet:
+        answer.result = move(entry);
+        return Step::kAnswered;
+      case Opcode::kFlushPage:
+        answer.result = flush_page(entry);
+        return Step::kAnswered;
+      case Opcode::kFlushObject:
+      case Opcode::kDestroyPool:
+        return begin_walk(entry, answer);
+      case Opcode::kOpenPool:
+        answer = pages_.open_pool(entry.index, entry.object);
+        return Step::kAnswered;
+      case Opcode::kStatistics:
+        answer.result = statistics(entry);
+        return Step::kAnswered;
+      case Opcode::kNop:
+        return Step::kAnswered;
+      default:
+        answer.result = -EINVAL;
+        return Step::kAnswered;
+    }
+  }
+
+  // One part a turn: each holds a shard's lock for as long as it takes.
+  Step go_on(Answer& answer) override {
+    const std::optional<std::uint64_t> object =
+        walk_.opcode == Opcode::kFlushObject ? std::optional(walk_.object) : std::nullopt;
+    walked_pages_ += pages_.store_.flush_part(PoolId(walk_.pool), object, walked_parts_);
+    if (++walked_parts_ < tmem::Store::kFlushParts) {
+      return Step::kUnfinished;
+    }
+    if (walk_.opcode == Opcode::kDestroyPool) {
+      // Empty by now, so this takes no time.
+      answer.result = pages_.store_.destroy_pool(PoolId(walk_.pool)) ? 0 : -ESTALE;
+    } else {
+      answer.value = clamped(walked_pages_);
+    }
+    return Step::kAnswered;
+  }
+
+ private:
+  std::int32_t move(const Submission& entry) {
+    if (entry.length != kPageSize) {
+      return -EINVAL;
+    }
+    std::byte* page = regions_.find(entry.token, entry.address, kPageSize);
+    if (page == nullptr) {
+      return -EFAULT;
+    }
+    if (!pages_.owns(entry.pool)) {
+      return -ESTALE;
+    }
+    if (entry.opcode == Opcode::kPut) {
+      return result_of(pages_.store_.put(key_of(entry), page));
+    }
+    return pages_.store_.get(key_of(entry), page) == GetResult::kFound ? 0 : -ENOENT;
+  }
+
+  std::int32_t flush_page(const Submission& entry) {
+    if (!pages_.owns(entry.pool)) {
+      return -ESTALE;
+    }
+    return pages_.store_.flush_page(key_of(entry)) ? 1 : 0;
+  }
+
+  Step begin_walk(const Submission& entry, Answer& answer) {
+    if (!pages_.owns(entry.pool)) {
+      answer.result = -ESTALE;
+      return Step::kAnswered;
+    }
+    if (entry.opcode == Opcode::kDestroyPool) {
+      pages_.forget_pool(entry.pool);  // so that no other queue fills it meanwhile
+    }
+    walk_ = entry;
+    walked_parts_ = 0;
+    walked_pages_ = 0;
+    return Step::kUnfinished;
+  }
+
+  std::int32_t statistics(const Submission& entry) {
+    if (entry.length != sizeof(Statistics)) {
+      return -EINVAL;
+    }
+    std::byte* to = regions_.find(entry.token, entry.address, sizeof(Statistics));
+    if (to == nullptr) {
+      return -EFAULT;
+    }
+    const auto of_client = pages_.store_.statistics(pages_.client_);
+    if (!of_client) {
+      return -ESTALE;
+    }
+    const tmem::Counters& total = of_client->total;
+    const Statistics result{.used = of_client->used,
+                            .target = of_client->target,
+                            .patterns = of_client->patterns,
+                            .puts_total = total.puts_total,
+                            .puts_succ = total.puts_succ,
+                            .gets_total = total.gets_total,
+                            .gets_succ = total.gets_succ,
+                            .flushes_total = total.flushes_total,
+                            .pages_flushed = total.pages_flushed,
+                            .pages_evicted = total.pages_evicted,
+                            .node_frames = pages_.store_.total_frames(),
+                            .node_frames_free = pages_.store_.free_frames()};
+    std::memcpy(to, &result, sizeof result);
+    return 0;
+  }
+
+  PagesAttachment& pages_;
+  Regions& regions_;
+  Submission walk_{};  // the entry that is unfinished
+  std::uint32_t walked_parts_ = 0;
+  std::uint64_t walked_pages_ = 0;
+};
+
+void PagesAttachment::introduce(Welcome& welcome) const {
+  welcome.secret = resumed_.secret;
+  welcome.resumed = resumed_.resumed ? 1 : 0;
+}
+
+std::unique_ptr<Executor> PagesAttachment::make_executor(Regions& regions, Executor::Sink& /*sink*/,
+                                                         std::uint32_t /*entries*/) {
+  return std::make_unique<PagesExecutor>(*this, regions);
+}
+
+bool PagesAttachment::owns(std::uint32_t pool) {
+  if (last_ < pools_.size() && pools_[last_].id.value == pool) {
+    return true;
+  }
+  const auto found = std::find_if(pools_.begin(), pools_.end(),
+                                  [&](const OpenPool& open) { return open.id.value == pool; });
+  last_ = static_cast<std::size_t>(found - pools_.begin());
+  return found != pools_.end();
+}
+
+Answer PagesAttachment::open_pool(std::uint32_t kind, std::uint64_t label) {
+  if (kind > static_cast<std::uint32_t>(PoolKind::kEphemeral)) {
+    return {-EINVAL, 0};
+  }
+  const auto wanted = static_cast<PoolKind>(kind);
+  const auto found = std::find_if(pools_.begin(), pools_.end(),
+                                  [&](const OpenPool& open) { return open.label == label; });
+  if (found != pools_.end()) {
+    return found->kind == wanted ? Answer{0, found->id.value} : Answer{-EINVAL, 0};
+  }
+  if (pools_.size() >= kPoolsMax) {
+    return {-ENOMEM, 0};
+  }
+  const auto made = store_.create_pool(client_, wanted);
+  if (!made) {
+    return {made.error().code == ErrorCode::kNotFound ? -ESTALE : -ENOMEM, 0};
+  }
+  pools_.push_back({*made, label, wanted});
+  return {0, made->value};
+}
+
+void PagesAttachment::forget_pool(std::uint32_t pool) {
+  std::erase_if(pools_, [&](const OpenPool& open) { return open.id.value == pool; });
+}
+
+}  // namespace fallow::ring

@@ -1,0 +1,53 @@
+// A client with pages of its own in the store: what its entries do, all at once but for the two
+// that walk a whole pool, which are done part by part.
+//
+// A client names pools by numbers of its own saying, so each is looked up among those that this
+// client has opened. One thread, the session's.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "base/units.h"
+#include "frontend/ring/executor.h"
+#include "tmem/store.h"
+
+namespace fallow::ring {
+
+class PagesAttachment final : public Attachment {
+ public:
+  static constexpr std::size_t kPoolsMax = 256;  // of one client
+
+  struct Resumed {
+    Secret secret;  // for the client to come back with
+    bool resumed = false;
+  };
+  // The store outlives it.
+  PagesAttachment(tmem::Store& store, ClientId client, const Resumed& resumed)
+      : store_(store), client_(client), resumed_(resumed) {}
+
+  void introduce(Welcome& welcome) const override;
+  std::unique_ptr<Executor> make_executor(Regions& regions, Executor::Sink& sink,
+                                          std::uint32_t entries) override;
+
+ private:
+  friend class PagesExecutor;
+  struct OpenPool {
+    PoolId id;
+    std::uint64_t label;
+    tmem::PoolKind kind;
+  };
+
+  [[nodiscard]] bool owns(std::uint32_t pool);
+  // A pool, or an errno value.
+  [[nodiscard]] Answer open_pool(std::uint32_t kind, std::uint64_t label);
+  void forget_pool(std::uint32_t pool);
+
+  tmem::Store& store_;
+  const ClientId client_;
+  const Resumed resumed_;
+  std::vector<OpenPool> pools_;
+  std::size_t last_ = 0;  // where owns() found its pool the last time
+};
+
+}  // namespace fallow::ring

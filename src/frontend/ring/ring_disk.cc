@@ -1,0 +1,22 @@
+#include "frontend/ring/ring_disk.h"
+
+#include "frontend/ring/disk.h"
+#include "frontend/ring/session_group.h"
+
+namespace fallow {
+
+RingDisk::RingDisk(EventLoop& loop, BlockDevice& device, const Clock& clock)
+    : loop_(loop), device_(device), sessions_(std::make_unique<ring::SessionGroup>(loop, clock)) {}
+
+RingDisk::~RingDisk() = default;
+
+void RingDisk::adopt(ring::Connection connection) {
+  sessions_->add(std::move(connection), std::make_unique<ring::DiskAttachment>(loop_, device_),
+                 [](ring::Session::End) {});
+}
+
+void RingDisk::stop(std::function<void()> drained) {
+  sessions_->stop(std::move(drained));
+}
+
+}  // namespace fallow

@@ -1,0 +1,42 @@
+// The clients of one VM's disk, on the loop that owns its BlockDevice. They share the device with
+// whatever else uses it there, such as the VM's own front end.
+//
+// All on the loop's thread.
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include "base/clock.h"
+#include "base/event_loop.h"
+#include "device/block_device.h"
+#include "frontend/ring/connection.h"
+
+namespace fallow {
+
+namespace ring {
+class SessionGroup;
+}
+
+class RingDisk {
+ public:
+  // All three outlive it. Somebody else on the loop watches the device's event_fd() and polls it.
+  RingDisk(EventLoop& loop, BlockDevice& device, const Clock& clock);
+  // After stop() has called back, or before anybody was adopted.
+  ~RingDisk();
+  RingDisk(const RingDisk&) = delete;
+  RingDisk& operator=(const RingDisk&) = delete;
+
+  // Serves a client that RingHost::attach_disk() was given.
+  void adopt(ring::Connection connection);
+  // Ends every session once what it has in flight is done, and whatever is adopted later; then
+  // calls `drained`, never before it returns.
+  void stop(std::function<void()> drained);
+
+ private:
+  EventLoop& loop_;
+  BlockDevice& device_;
+  std::unique_ptr<ring::SessionGroup> sessions_;
+};
+
+}  // namespace fallow

@@ -1,0 +1,92 @@
+// A ring server over a small store, for tests and fuzz targets.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <map>
+#include <mutex>
+#include <string>
+
+#include "base/log.h"
+#include "base/temp_dir.h"
+#include "frontend/ring/ring_server.h"
+#include "frontend/ring/test_client.h"
+
+namespace fallow::ring {
+
+// Admits every client with a target of its own.
+class TestHost final : public RingHost {
+ public:
+  TestHost(tmem::Store& store, std::uint64_t target) : store_(store), target_(target) {}
+
+  Result<Admission> admit_pages(std::string_view name, const Secret& secret, uid_t uid) override {
+    EXPECT_EQ(uid, ::getuid());
+    const auto client = store_.add_client(name);
+    FALLOW_TRY(client);
+    store_.set_target(*client, target_);
+    const std::lock_guard lock(mutex_);
+    names_[client->value] = name;
+    return Admission{*client, {{7, 8}}, secret == Secret{{7, 8}}};
+  }
+  void release_pages(ClientId client) override {
+    EXPECT_TRUE(store_.remove_client(client).ok());
+    const std::lock_guard lock(mutex_);
+    names_.erase(client.value);
+  }
+  Status attach_disk(std::string_view vm, Connection& connection) override {
+    if (!attach) {
+      return Error{ErrorCode::kNotFound, "there is no VM '" + std::string(vm) + "'"};
+    }
+    return attach(vm, connection);
+  }
+  std::function<Status(std::string_view vm, Connection& connection)> attach;
+
+  [[nodiscard]] std::size_t clients() const {
+    const std::lock_guard lock(mutex_);
+    return names_.size();
+  }
+
+ private:
+  tmem::Store& store_;
+  const std::uint64_t target_;
+  mutable std::mutex mutex_;
+  std::map<std::uint32_t, std::string> names_;
+};
+
+struct TestNode {
+  static constexpr std::uint64_t kFrames = 1024;
+
+  explicit TestNode(const Limits& limits = {}, const Clock* other_clock = nullptr)
+      : arena(make_arena(dir.path())),
+        store(std::move(*tmem::Store::create(arena, clock))),
+        host(*store, kFrames / 2) {
+    set_log_level(LogLevel::kError);
+    RingServerOptions options;
+    options.socket_path = path();
+    options.epoch = Epoch(3);
+    options.limits = limits;
+    auto made =
+        RingServer::create(host, *store, other_clock != nullptr ? *other_clock : clock, options);
+    EXPECT_TRUE(made.ok());
+    server = std::move(*made);
+  }
+  static memory::Arena make_arena(const std::string& directory) {
+    memory::ArenaOptions options;
+    options.directory = directory;
+    options.bytes = kFrames * kPageSize;
+    auto arena = memory::Arena::create(options);
+    EXPECT_TRUE(arena.ok()) << arena.error().text;
+    return std::move(*arena);
+  }
+  [[nodiscard]] std::string path() const { return dir.path() + "/ring.sock"; }
+
+  TempDir dir{"/dev/shm"};
+  SystemClock clock;
+  memory::Arena arena;
+  std::unique_ptr<tmem::Store> store;
+  TestHost host;
+  std::unique_ptr<RingServer> server;
+};
+
+}  // namespace fallow::ring
