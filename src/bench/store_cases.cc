@@ -206,12 +206,14 @@ Result failing_put_vs_put(const Case& what, const Settings& settings) {
 
 std::vector<Case> store_cases() {
   return {
-      {"store.put_vs_copy", "pages/s", "higher", "put of a page against a plain copy", put_vs_copy},
-      {"store.get_vs_copy", "pages/s", "higher", "get of a page against a plain copy", get_vs_copy},
-      {"store.zero_put_vs_put", "pages/s", "higher", "put of a zero page against an ordinary put",
-       zero_put_vs_put},
-      {"store.failing_put_vs_put", "ns/put", "lower", "a refused put against one that succeeds",
-       failing_put_vs_put},
+      {"store.put_vs_copy", "pages/s", "higher", 0.8, "put of a page against a plain copy",
+       put_vs_copy},
+      {"store.get_vs_copy", "pages/s", "higher", 0.8, "get of a page against a plain copy",
+       get_vs_copy},
+      {"store.zero_put_vs_put", "pages/s", "higher", 4.0,
+       "put of a zero page against an ordinary put", zero_put_vs_put},
+      {"store.failing_put_vs_put", "ns/put", "lower", 0.1,
+       "a refused put against one that succeeds", failing_put_vs_put},
   };
 }
 

@@ -134,19 +134,25 @@ int find_extent(Queue& queue, std::uint64_t length, std::uint64_t offset, std::u
   if (length == 0) {
     return fail(EINVAL, "an extent of no length");
   }
+  // The daemon speaks of whole pages; the disk has a whole number of them.
+  const std::uint64_t first = offset - offset % FALLOW_PAGE_SIZE;
+  const std::uint64_t end =
+      (offset + length + FALLOW_PAGE_SIZE - 1) / FALLOW_PAGE_SIZE * FALLOW_PAGE_SIZE;
   Operation ask;
   ask.opcode = ring::Opcode::kExtent;
-  ask.length = static_cast<std::uint32_t>(std::min<std::uint64_t>(length, ring::kDiskRangeMax));
-  ask.object = offset;
+  ask.length =
+      static_cast<std::uint32_t>(std::min<std::uint64_t>(end - first, ring::kDiskRangeMax));
+  ask.object = first;
   std::uint32_t pages = 0;
   const int result = queue.run(ask, &pages);
   if (result < 0) {
     return result;
   }
-  // Pages, of which the first may begin before `offset`.
-  const std::uint64_t bytes = std::uint64_t{pages} * FALLOW_PAGE_SIZE - offset % FALLOW_PAGE_SIZE;
-  extent = std::min(bytes, length);
-  return pages == 0 ? fail(EIO, "the daemon knows no extent there") : result;
+  if (pages == 0) {
+    return fail(EIO, "the daemon knows no extent there");
+  }
+  extent = std::min(first + std::uint64_t{pages} * FALLOW_PAGE_SIZE - offset, length);
+  return result;
 }
 
 }  // namespace fallow::client

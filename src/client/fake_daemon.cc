@@ -323,12 +323,15 @@ ring::Completion FakeDaemon::on_disk(Peer& peer, const ring::Submission& entry) 
       std::memset(disk, 0, entry.length);
       return {};
     case ring::Opcode::kExtent: {
+      if (entry.object % kPageSize != 0 || entry.length % kPageSize != 0) {
+        return {0, -EINVAL, 0};
+      }
       const auto end = disk + entry.length;
       const bool hole = *disk == std::byte{0};
       const auto other = std::find_if(
           disk, end, [hole](std::byte byte) { return (byte == std::byte{0}) != hole; });
-      const auto pages = (entry.object % kPageSize + (other - disk) + kPageSize - 1) / kPageSize;
-      return {0, hole, static_cast<std::uint32_t>(pages)};
+      return {0, hole,
+              static_cast<std::uint32_t>(static_cast<std::size_t>(other - disk) / kPageSize)};
     }
     case ring::Opcode::kSync:
       return {};

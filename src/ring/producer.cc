@@ -17,12 +17,8 @@
 namespace fallow::ring {
 namespace {
 
-// Looks between two readings of the clock: about a microsecond of pauses.
-constexpr unsigned kLooksPerReading = 16;
-// A daemon at work on another CPU answers within this; afterwards it may be this very CPU that it
-// waits for, and every further look offers it.
-constexpr std::uint64_t kAloneNs = 4'000;
-
+// Between two readings of the clock: half a microsecond of pauses.
+constexpr unsigned kLooksPerReading = 12;
 std::atomic_ref<std::uint32_t> shared(std::uint32_t& word) {
   return std::atomic_ref<std::uint32_t>(word);
 }
@@ -109,36 +105,40 @@ int Producer::take(Completion* completions, unsigned max) {
 }
 
 Producer::Wait Producer::wait(std::uint64_t timeout_ns) {
-  if (look(std::min(timeout_ns, budget_.limit_ns()))) {
-    budget_.found();
+  const std::uint64_t limit_ns = looking_.limit_ns();
+  if (look(std::min(timeout_ns, limit_ns))) {
+    looking_.found();
     return Wait::kCompletion;
   }
-  if (timeout_ns > budget_.limit_ns()) {
-    const std::uint64_t left_ns = timeout_ns - budget_.limit_ns();
-    budget_.slept();
-    sleep(left_ns);
+  if (timeout_ns > limit_ns) {
+    looking_.missed();
+    sleep(timeout_ns - limit_ns);
   }
   return news() ? Wait::kCompletion : Wait::kTimeout;
 }
 
 bool Producer::look(std::uint64_t limit_ns) {
-  std::uint64_t start_ns = 0;
-  for (;;) {
+  const std::uint64_t start_ns = clock_.now_ns();
+  if (look_until(start_ns + std::min(limit_ns, alone_.limit_ns()), [] {})) {
+    alone_.found();
+    return true;
+  }
+  alone_.missed();
+  return look_until(start_ns + limit_ns, [] { ::sched_yield(); });
+}
+
+template <typename Between>
+bool Producer::look_until(std::uint64_t end_ns, Between between) {
+  do {
     for (unsigned i = 0; i < kLooksPerReading; ++i) {
       if (news()) {
         return true;
       }
       _mm_pause();
     }
-    const std::uint64_t now_ns = clock_.now_ns();
-    start_ns = start_ns == 0 ? now_ns : start_ns;
-    if (now_ns - start_ns >= limit_ns) {
-      return false;
-    }
-    if (now_ns - start_ns >= kAloneNs) {
-      ::sched_yield();
-    }
-  }
+    between();
+  } while (clock_.now_ns() < end_ns);
+  return news();
 }
 
 void Producer::sleep(std::uint64_t timeout_ns) {

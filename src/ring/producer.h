@@ -53,7 +53,10 @@ class Producer {
 
   [[nodiscard]] std::uint32_t completed() const;
   [[nodiscard]] bool news() const { return completed() != consumed_; }
+  // Looks for completions, without and then with leaving the CPU to others between two looks.
   bool look(std::uint64_t limit_ns);
+  template <typename Between>
+  bool look_until(std::uint64_t end_ns, Between between);
   void sleep(std::uint64_t timeout_ns);
 
   const Mapping memory_;
@@ -69,7 +72,12 @@ class Producer {
   std::uint32_t pushed_ = 0;
   std::uint32_t published_ = 0;
   std::uint32_t consumed_ = 0;
-  SpinBudget budget_;
+
+  // A daemon at work on another CPU answers within microseconds; one that waits for this very CPU
+  // never does while we keep it.
+  SpinBudget alone_{4'000, 200};
+  // About what it costs when both sides sleep: one wake-up each.
+  SpinBudget looking_{100'000, 2'000};
 };
 
 }  // namespace fallow::ring

@@ -5,47 +5,47 @@
 namespace fallow::ring {
 namespace {
 
+constexpr std::uint64_t kLongestNs = 64'000;
+constexpr std::uint64_t kShortestNs = 2'000;
+
 TEST(SpinBudget, Found_keepsLookingForLong) {
-  SpinBudget budget;
+  SpinBudget budget(kLongestNs, kShortestNs);
   for (int i = 0; i < 100; ++i) {
     budget.found();
-    EXPECT_EQ(budget.limit_ns(), SpinBudget::kLongestNs);
+    EXPECT_EQ(budget.limit_ns(), kLongestNs);
   }
 }
 
-TEST(SpinBudget, Slept_looksLessAndLess) {
-  SpinBudget budget;
-  std::uint64_t before = budget.limit_ns();
-  for (int i = 0; i < 5; ++i) {
-    budget.slept();
-    EXPECT_LT(budget.limit_ns(), before);
-    before = budget.limit_ns();
+TEST(SpinBudget, Missed_looksHalfAsLongEachTime) {
+  SpinBudget budget(kLongestNs, kShortestNs);
+  for (std::uint64_t expected = kLongestNs / 2; expected >= kShortestNs; expected /= 2) {
+    budget.missed();
+    EXPECT_EQ(budget.limit_ns(), expected);
   }
-  EXPECT_EQ(before, 100'000u >> 5);
-  budget.slept();
-  EXPECT_EQ(budget.limit_ns(), SpinBudget::kShortestNs);
+  budget.missed();
+  EXPECT_EQ(budget.limit_ns(), kShortestNs);
 }
 
-TEST(SpinBudget, Slept_manyTimes_triesAgainInAWhileAndAtASmallShareOfTheTime) {
-  SpinBudget budget;
+TEST(SpinBudget, Missed_manyTimes_looksForLongAgainOnceInAWhile) {
+  SpinBudget budget(kLongestNs, kShortestNs);
   unsigned long_ones = 0;
-  constexpr unsigned kSleeps = 1600;
-  for (unsigned i = 0; i < kSleeps; ++i) {
-    budget.slept();
-    long_ones += budget.limit_ns() == SpinBudget::kLongestNs;
+  constexpr unsigned kMisses = 1600;
+  for (unsigned i = 0; i < kMisses; ++i) {
+    budget.missed();
+    long_ones += budget.limit_ns() == kLongestNs;
   }
-  EXPECT_EQ(long_ones, kSleeps / SpinBudget::kSleepsToTryAgain);
+  EXPECT_EQ(long_ones, kMisses / SpinBudget::kTriesAgainEvery);
 }
 
-TEST(SpinBudget, Found_afterManySleeps_isBackAtOnce) {
-  SpinBudget budget;
+TEST(SpinBudget, Found_afterManyMisses_isBackAtOnce) {
+  SpinBudget budget(kLongestNs, kShortestNs);
   for (int i = 0; i < 10; ++i) {
-    budget.slept();
+    budget.missed();
   }
   budget.found();
-  EXPECT_EQ(budget.limit_ns(), SpinBudget::kLongestNs);
-  budget.slept();
-  EXPECT_EQ(budget.limit_ns(), SpinBudget::kLongestNs / 2);
+  EXPECT_EQ(budget.limit_ns(), kLongestNs);
+  budget.missed();
+  EXPECT_EQ(budget.limit_ns(), kLongestNs / 2);
 }
 
 }  // namespace
