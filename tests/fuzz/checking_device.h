@@ -1,6 +1,8 @@
 // A device that stops the program when a front end hands it a request that it must have refused.
 #pragma once
 
+#include <algorithm>
+
 #include "base/check.h"
 #include "frontend/vhost_user/fake_block_device.h"
 
@@ -16,6 +18,9 @@ class CheckingDevice final : public BlockDevice {
   [[nodiscard]] int event_fd() const override { return device_.event_fd(); }
   [[nodiscard]] std::uint64_t in_flight() const override { return device_.in_flight(); }
   void poll() override { device_.poll(); }
+  void fill_with_zeros() {
+    std::fill(device_.bytes().begin(), device_.bytes().end(), std::byte{0});
+  }
 
   void submit(IoRequest* request) override {
     CHECK(request->done != nullptr);

@@ -118,6 +118,57 @@ def sessions():
     yield "partial", b"\x70\x05\x01\0\0\0\x01\x80"
 
 
+PAGES, DISK = b"\0", b"\1"
+PUT, GET, FLUSH_PAGE, FLUSH_OBJECT, OPEN_POOL, DESTROY_POOL, STATISTICS = 1, 2, 3, 4, 5, 6, 7
+
+
+def page_entry(opcode, object=0, index=0, choice=0):
+    return struct.pack("<BBBB", 36 + opcode, choice, object, index)
+
+
+def block_entry(opcode, page=0, index=0, choice=0):
+    return struct.pack("<BBBB", 35 + opcode - 16, choice, page, index)
+
+
+def control(kind, body=b"", flags=0):
+    return struct.pack("<BBB", kind, flags, len(body)) + body
+
+
+def ring_scripts():
+    turn = b"\xff"
+    pages = b"".join(page_entry(PUT, i % 4, i, i % 2) for i in range(40))
+    back = b"".join(page_entry(GET, i % 4, i, i % 2) for i in range(40))
+    blocks = b"".join(block_entry(17, i, i) + block_entry(16, i, i + 1) for i in range(20))
+    yield "pages", PAGES + pages + back + page_entry(FLUSH_PAGE, 1, 1) + page_entry(FLUSH_OBJECT, 2) + back
+    yield "over_target", PAGES + b"".join(page_entry(PUT, 0, i) for i in range(100)) + back
+    yield "statistics", PAGES + pages + page_entry(STATISTICS)
+    yield "disk", DISK + blocks + block_entry(18) + block_entry(19, 3) + block_entry(20, 4) + blocks
+    yield "extent", DISK + block_entry(21, 1) + block_entry(22, 1)
+    yield "queues", PAGES + b"\xa0\xa0\xa0" + pages + b"\xa8\xa9" + back + b"\xa0"
+    yield "regions", PAGES + b"\xa4\xa4" + pages + b"\xac" + back + b"\xad\xa4"
+    yield "disk_regions", DISK + b"\xa4" + block_entry(17, 1, 1, 0x80) + b"\xac" + turn + blocks
+    for what in range(8):
+        spoiled = 0x80 | what << 4
+        yield f"spoiled_page_{what}", PAGES + pages + page_entry(PUT, 1, 200, spoiled) + turn * 3 + back
+        yield f"spoiled_block_{what}", DISK + blocks + block_entry(17, 1, 200, spoiled) + turn * 3
+    yield "destroy", PAGES + pages + page_entry(DESTROY_POOL, 0, 0, 0x80) + turn * 80 + back
+    yield "index_jumps", PAGES + struct.pack("<BI", 144, 100 << 8) + b"\x9c" + turn * 2 + b"\xb4" + pages
+    yield "consumed_jumps", PAGES + pages + struct.pack("<BI", 144, 100 << 8 | 1) + b"\x9c" + turn * 2
+    yield "cut_region", PAGES + pages + page_entry(PUT, 1, 5, 0x80) + b"\x98" + turn * 3
+    yield "punched_region", PAGES + pages + b"\x99" + back
+    yield "mutated", PAGES + b"\xb0\x03" + pages * 4 + b"\xb0\0" + back
+    yield "mutated_disk", DISK + b"\xb0\x03" + blocks * 4
+    yield "raw_entry", PAGES + struct.pack("<BHB", 128, 4096, 16) + bytes(range(16)) + b"\x9c" + turn
+    yield "leave_and_come", PAGES + pages + b"\xb4\xb5" + blocks + b"\xb4" + back
+    yield "leave_in_flight", DISK + block_entry(16, 1, 1, 0x80) * 8 + b"\xb5" + blocks
+    for kind in range(12):
+        yield f"control_{kind}", PAGES + control(kind) + turn + pages
+    yield "control_register", PAGES + control(6, struct.pack("<Q", 4096), 0x50) + turn
+    yield "control_fds", PAGES + control(6, struct.pack("<Q", 4096), 0xf0) + turn
+    yield "control_long", PAGES + control(3, struct.pack("<II", 8, 0), 3)
+    yield "control_magic", PAGES + control(3, struct.pack("<II", 8, 0), 2)
+
+
 def write(folder, name, data):
     folder.mkdir(parents=True, exist_ok=True)
     (folder / ("seed_" + name)).write_bytes(data)
@@ -130,6 +181,8 @@ def main():
     write(corpus / "descriptor_chain_fuzz", "read_plain", b"\x04" + dict(rings())["read"])
     for name, script in sessions():
         write(corpus / "vhost_user_messages_fuzz", name, script)
+    for name, script in ring_scripts():
+        write(corpus / "ring_entries_fuzz", name, script)
 
 
 main()

@@ -11,10 +11,13 @@ namespace fallow::ring {
 // Waits for what another thread is about to do; the deadline is the test's own.
 template <typename Condition>
 bool eventually(const Condition& condition) {
-  for (int i = 0; i < 10'000 && !condition(); ++i) {
+  for (int i = 0; i < 10'000; ++i) {
+    if (condition()) {
+      return true;
+    }
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
-  return condition();
+  return false;
 }
 
 class RingServerTest : public testing::Test {
