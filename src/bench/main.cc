@@ -41,7 +41,10 @@ bool wanted(const Arguments& arguments, const std::string& name) {
 }
 
 int run(const Arguments& arguments) {
-  const std::vector<Case> cases = store_cases();
+  std::vector<Case> cases = store_cases();
+  for (Case& one : vhost_cases()) {
+    cases.push_back(std::move(one));
+  }
   for (const std::string& name : arguments.names) {
     const auto known = [&name](const Case& one) { return one.name == name; };
     if (std::none_of(cases.begin(), cases.end(), known)) {
