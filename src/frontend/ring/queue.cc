@@ -9,9 +9,6 @@
 namespace fallow::ring {
 namespace {
 
-// Answers are shown a few at a time, so that the client works on them while we work on the rest.
-constexpr unsigned kShowEvery = 8;
-
 bool reserved_is_zero(const Submission& entry) {
   return (entry.flags | entry.reserved0 | entry.reserved1 | entry.reserved2[0] |
           entry.reserved2[1]) == 0;
@@ -57,7 +54,10 @@ Queue::Served Queue::serve(unsigned& budget) {
     }
     begin(entry);
     budget -= std::min(budget, cost_of(entry));
-    if (++taken % kShowEvery == 0 && !show()) {
+    ++taken;
+    // Each answer before the next entry: a client whose daemon is killed here submits again what it
+    // saw no answer for, and a get that was followed by a put of its page must not be among it.
+    if (!show()) {
       break;
     }
   }
