@@ -24,6 +24,7 @@ struct Slot {
 static_assert(std::atomic<std::uintptr_t>::is_always_lock_free);
 
 std::array<Slot, BusErrorGuard::kRangesMax> slots;
+std::atomic<std::uint64_t> survived_count{0};
 struct sigaction previous_action;
 
 Slot* find_slot(std::uintptr_t address) {
@@ -58,6 +59,7 @@ void on_bus_error(int number, siginfo_t* info, void* context) {
   if (slot != nullptr) {
     const std::size_t page_size = slot->page_size.load();
     slot->broken.store(true);
+    survived_count.fetch_add(1);
     if (put_zeros_over(address & ~(page_size - 1), page_size)) {
       return;
     }
@@ -110,6 +112,10 @@ Result<BusErrorGuard> BusErrorGuard::watch(std::byte* begin, std::size_t size,
   }
   return failed("too many regions of shared memory: " + std::to_string(kRangesMax) +
                 " are the most");
+}
+
+std::uint64_t BusErrorGuard::survived() {
+  return survived_count.load();
 }
 
 bool BusErrorGuard::broken() const {

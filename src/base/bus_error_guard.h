@@ -14,6 +14,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 #include "base/result.h"
 
@@ -31,6 +32,10 @@ class BusErrorGuard {
   // Watches [begin, begin + size). `page_size` is that of the file system behind the mapping: huge
   // pages can only be replaced whole. Any thread.
   static Result<BusErrorGuard> watch(std::byte* begin, std::size_t size, std::size_t page_size);
+
+  // How many bus errors this process has survived: while it stays the same, no range has broken.
+  // Any thread.
+  [[nodiscard]] static std::uint64_t survived();
 
   // Whether an access within the range has failed since watch(). Any thread.
   [[nodiscard]] bool broken() const;

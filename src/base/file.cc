@@ -78,6 +78,15 @@ Result<Mapping> Mapping::map_shared(int fd, std::uint64_t offset, std::size_t si
   return Mapping({static_cast<std::byte*>(at), size});
 }
 
+Result<Mapping> Mapping::anonymous(std::size_t size) {
+  void* at = ::mmap(nullptr, size, PROT_READ | PROT_WRITE,
+                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (at == MAP_FAILED) {
+    return failed_errno("cannot have " + std::to_string(size) + " bytes of memory", errno);
+  }
+  return Mapping({static_cast<std::byte*>(at), size});
+}
+
 Result<std::string> read_text_file(const std::string& path, std::size_t size_max) {
   const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!fd.valid()) {

@@ -41,6 +41,8 @@ class Mapping {
 
   // MAP_SHARED, readable and writable. `offset` must be a multiple of the page size.
   static Result<Mapping> map_shared(int fd, std::uint64_t offset, std::size_t size);
+  // Zeros, private to the process; parts that are never written cost nothing.
+  static Result<Mapping> anonymous(std::size_t size);
 
   [[nodiscard]] std::byte* data() const { return bytes_.data(); }
   [[nodiscard]] std::size_t size() const { return bytes_.size(); }

@@ -34,8 +34,8 @@ Result<std::uint64_t> file_page_size(int fd, std::uint64_t end) {
 }  // namespace
 
 Result<ForeignMemory> ForeignMemory::map(int fd, std::uint64_t offset, std::uint64_t size) {
-  if (size == 0 || offset % kPageSize != 0 || size % kPageSize != 0 || size > UINT64_MAX - offset) {
-    return invalid("memory region must be one or more whole pages of its file");
+  if (size == 0 || offset % kPageSize != 0 || size > UINT64_MAX - offset) {
+    return invalid("memory region must begin at a page of its file and not be empty");
   }
   const auto page = file_page_size(fd, offset + size);
   FALLOW_TRY(page);

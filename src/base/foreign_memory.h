@@ -27,9 +27,10 @@ class ForeignMemory {
  public:
   ForeignMemory() = default;
 
-  // Maps [offset, offset + size) of `fd`, multiples of kPageSize. It must be a memfd or a file on
-  // tmpfs or hugetlbfs and reach that far. Other files are refused: on FUSE or the like another
-  // process could hold up our page faults for ever. Errors: kInvalid for what the peer did wrong.
+  // Maps [offset, offset + size) of `fd`; the offset is a multiple of kPageSize. It must be a memfd
+  // or a file on tmpfs or hugetlbfs and reach that far. Other files are refused: on FUSE or the
+  // like another process could hold up our page faults for ever. Errors: kInvalid for what the peer
+  // did wrong.
   static Result<ForeignMemory> map(int fd, std::uint64_t offset, std::uint64_t size);
 
   [[nodiscard]] std::byte* data() const { return data_; }

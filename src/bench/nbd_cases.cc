@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/temp_dir.h"
 #include "bench/bench_case.h"
+#include "bench/own_daemon.h"
 #include "bench/server_process.h"
 
 namespace fallow::bench {
@@ -100,15 +101,11 @@ Result compare(const Case& what, const Settings& settings, const std::string& di
   }
   const Size size = size_of(settings);
   const TempDir dir;
-  const std::string ring = dir.path() + "/ring.sock";
-  const ServerProcess daemon({own_program("ring_daemon"),
-                              {"ring_daemon", dir.path(), size.memory, size.disk},
-                              ring,
-                              SOCK_SEQPACKET,
-                              dir.path() + "/daemon.log"});
-  const Server ours(dir, "fallow",
-                    {own_program("../lib/nbdkit-fallow-plugin.so"), "vm=vm1", "socket=" + ring},
-                    size);
+  const OwnDaemon daemon({size.memory, size.disk});
+  const Server ours(
+      dir, "fallow",
+      {own_program("../lib/nbdkit-fallow-plugin.so"), "vm=vm1", "socket=" + daemon.ring_socket()},
+      size);
   const Server theirs(dir, "memory", {"memory", size.disk}, size);
   return measure_in_turn(
       what, size.rounds, [&] { return ours.random(direction); },

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
@@ -25,6 +26,9 @@ Error bad_file(const std::string& path, const std::string& what) {
 }
 
 Error open_error(const BackingOptions& options, int error) {
+  if (error == ENOENT && options.content == BackingOptions::Content::kRecover) {
+    return bad_file(options.path, "is gone, and it held pages of the device");
+  }
   if (error == ENOENT && options.origin == BackingOptions::Origin::kUse) {
     return bad_file(options.path,
                     "does not exist: create it (truncate -s SIZE FILE) or name no file");
@@ -39,7 +43,9 @@ Error open_error(const BackingOptions& options, int error) {
 // the host's page cache.
 Result<UniqueFd> open_file(const BackingOptions& options, bool* direct) {
   const bool create = options.origin == BackingOptions::Origin::kCreate;
-  const int flags = O_RDWR | O_CLOEXEC | (create ? O_CREAT | O_NOFOLLOW : 0);
+  const bool recover = options.content == BackingOptions::Content::kRecover;
+  const int flags =
+      O_RDWR | O_CLOEXEC | (create ? O_NOFOLLOW : 0) | (create && !recover ? O_CREAT : 0);
   for (const int extra : {O_DIRECT, 0}) {
     UniqueFd fd(::open(options.path.c_str(), flags | extra, 0600));
     if (fd.valid()) {
@@ -69,7 +75,22 @@ bool has_content(int fd, const struct stat& info) {
   return S_ISBLK(info.st_mode) || ::lseek(fd, 0, SEEK_DATA) >= 0;
 }
 
-Status check_operators_file(int fd, const struct stat& info, const BackingOptions& options) {
+// The lock belongs to the open file: a second device on the same file, by whatever name, is told.
+Status lock_file(int fd, const BackingOptions& options) {
+  constexpr unsigned kStepMs = 20;
+  unsigned left_ms =
+      options.content == BackingOptions::Content::kRecover ? BackingFile::kLockWaitMs : 0;
+  while (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
+    if (left_ms == 0) {
+      return bad_file(options.path, "is in use by another device or daemon");
+    }
+    left_ms -= kStepMs;
+    ::poll(nullptr, 0, kStepMs);
+  }
+  return {};
+}
+
+Status check_size(int fd, const struct stat& info, const BackingOptions& options) {
   const auto size = size_of(fd, info);
   if (!size) {
     return bad_file(options.path, size.error().text);
@@ -79,6 +100,10 @@ Status check_operators_file(int fd, const struct stat& info, const BackingOption
                                       format_size(options.size_bytes) +
                                       ": make it larger (truncate -s)");
   }
+  return {};
+}
+
+Status check_empty(int fd, const struct stat& info, const BackingOptions& options) {
   if (options.content == BackingOptions::Content::kKeep && has_content(fd, info)) {
     return bad_file(options.path,
                     "has content, and a device starts empty: pass --discard-backing"
@@ -103,27 +128,48 @@ Status empty_file(int fd, const struct stat& info, const BackingOptions& options
 }  // namespace
 
 Result<std::unique_ptr<BackingFile>> BackingFile::open(const BackingOptions& options) {
-  std::unique_ptr<BackingFile> backing(new BackingFile);
+  std::unique_ptr<BackingFile> backing(new BackingFile(options));
   auto fd = open_file(options, &backing->direct_);
   FALLOW_TRY(fd);
   backing->file_ = std::move(*fd);
   const int file = backing->file_.get();
-  // The lock belongs to the open file: a second device on the same file, by whatever name, is told.
-  if (::flock(file, LOCK_EX | LOCK_NB) != 0) {
-    return bad_file(options.path, "is in use by another device or daemon");
-  }
+  FALLOW_TRY(lock_file(file, options));
   struct stat info {};
   if (::fstat(file, &info) != 0) {
     return open_error(options, errno);
   }
-  if (options.origin == BackingOptions::Origin::kUse) {
-    FALLOW_TRY(check_operators_file(file, info, options));
+  const bool recover = options.content == BackingOptions::Content::kRecover;
+  if (recover || options.origin == BackingOptions::Origin::kUse) {
+    FALLOW_TRY(check_size(file, info, options));
+  }
+  if (!recover && options.origin == BackingOptions::Origin::kUse) {
+    FALLOW_TRY(check_empty(file, info, options));
   }
   FALLOW_TRY(backing->start_ring());
+  if (recover) {
+    return backing;
+  }
   if (options.origin == BackingOptions::Origin::kCreate || has_content(file, info)) {
     FALLOW_TRY(empty_file(file, info, options));
   }
   return backing;
+}
+
+Status BackingFile::grow(std::uint64_t size_bytes) {
+  BackingOptions grown = options_;
+  grown.size_bytes = size_bytes;
+  struct stat info {};
+  if (::fstat(file_.get(), &info) != 0) {
+    return open_error(options_, errno);
+  }
+  if (options_.origin == BackingOptions::Origin::kUse) {
+    FALLOW_TRY(check_size(file_.get(), info, grown));
+  } else if (static_cast<std::uint64_t>(info.st_size) < size_bytes &&
+             ::ftruncate(file_.get(), static_cast<off_t>(size_bytes)) != 0) {
+    return failed_errno("cannot size backing file " + quoted(options_.path), errno);
+  }
+  options_ = grown;
+  return {};
 }
 
 Status BackingFile::start_ring() {

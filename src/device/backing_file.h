@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "base/file.h"
 #include "base/result.h"
@@ -19,15 +20,18 @@ struct BackingOptions {
   // kCreate: the file is the daemon's own, made sparse on demand; content that a life before left
   // in it is dropped. kUse: the file or block device is the operator's and must be there.
   enum class Origin : std::uint8_t { kCreate, kUse } origin = Origin::kCreate;
-  // With kUse: content that the file already has may be dropped. Without it, content is an error: a
-  // device starts empty.
-  enum class Content : std::uint8_t { kKeep, kDiscard } content = Content::kKeep;
+  // kKeep: with kUse, content that the file already has is an error, as a device starts empty.
+  // kDiscard: it may be dropped. kRecover: it is that of the device in a life before, and stays.
+  enum class Content : std::uint8_t { kKeep, kDiscard, kRecover } content = Content::kKeep;
 };
 
 class BackingFile final : public BackingStore {
  public:
   // Errors (kInvalid) say what is wrong with the file and how to mend it: missing, too small,
-  // read-only, in use by another device, not empty. A refused file is unchanged.
+  // read-only, in use by another device, not empty. A refused file is unchanged. With kRecover it
+  // waits up to kLockWaitMs for the lock: writes that a killed daemon had under way hold it until
+  // they have landed, and none may land after what this one writes.
+  static constexpr unsigned kLockWaitMs = 30'000;
   static Result<std::unique_ptr<BackingFile>> open(const BackingOptions& options);
   ~BackingFile() override;
 
@@ -35,16 +39,18 @@ class BackingFile final : public BackingStore {
   [[nodiscard]] bool direct() const { return direct_; }
 
   void submit(BackingIo* io) override;
+  Status grow(std::uint64_t size_bytes) override;
   [[nodiscard]] int event_fd() const override { return event_.get(); }
   void poll() override;
   void wait() override;
 
  private:
-  BackingFile() = default;
+  explicit BackingFile(BackingOptions options) : options_(std::move(options)) {}
   Status start_ring();
   void submit_queued();
   void complete(io_uring_cqe* cqe);
 
+  BackingOptions options_;
   UniqueFd file_;
   UniqueFd event_;
   bool direct_ = false;

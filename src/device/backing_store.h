@@ -4,6 +4,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "base/result.h"
+
 namespace fallow {
 
 // One operation under way. The caller owns it and keeps it, and its buffer, until done().
@@ -30,6 +32,8 @@ class BackingStore {
 
   virtual ~BackingStore() = default;
   virtual void submit(BackingIo* io) = 0;
+  // Makes room for a device of `size_bytes`, never smaller than it was.
+  virtual Status grow(std::uint64_t size_bytes) = 0;
   // Readable when poll() has completions to hand out.
   [[nodiscard]] virtual int event_fd() const = 0;
   virtual void poll() = 0;

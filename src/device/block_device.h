@@ -49,6 +49,16 @@ class BlockDevice {
   virtual void poll() = 0;
   // Requests submitted and not yet done.
   [[nodiscard]] virtual std::uint64_t in_flight() const = 0;
+
+  struct Extent {
+    std::uint64_t length = 0;  // bytes from the offset that was asked about
+    bool hole = false;         // they were never written, or discarded: they read as zeros
+  };
+  // How far the state at `offset` reaches, up to `limit` bytes and in bounded time: what follows
+  // may have the same state. Both are multiples of kPageSize, above zero and within the device.
+  [[nodiscard]] virtual Extent extent(std::uint64_t /*offset*/, std::uint64_t limit) const {
+    return {limit, false};
+  }
 };
 
 }  // namespace fallow

@@ -24,6 +24,10 @@ class FakeBackingStore final : public BackingStore {
   std::size_t completions_per_poll = ~std::size_t{0};
 
   void submit(BackingIo* io) override { under_way_.push_back(io); }
+  Status grow(std::uint64_t size_bytes) override {
+    bytes_.resize(size_bytes, std::byte{0xee});
+    return {};
+  }
   [[nodiscard]] int event_fd() const override { return -1; }
   void poll() override {
     for (std::size_t i = 0; i < completions_per_poll && !under_way_.empty(); ++i) {

@@ -1,5 +1,7 @@
 #include "device/swap_device.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <array>
 #include <bit>
@@ -68,45 +70,167 @@ struct SwapDevice::PageRange {
   [[nodiscard]] bool whole() const { return bytes == kPageSize; }
 };
 
+namespace {
+
+Status check_size(std::uint64_t bytes) {
+  if (bytes == 0 || bytes % kPageSize != 0 || bytes > kDeviceBytesMax) {
+    return invalid("a device's size must be a multiple of 4 KiB, above zero and up to 16 TiB");
+  }
+  return {};
+}
+
+Status check_options(const DeviceOptions& options) {
+  FALLOW_TRY(check_size(options.size_bytes));
+  if (options.logical_block_size != kSectorSize && options.logical_block_size != kPageSize) {
+    return invalid("a device's block size must be 512 or 4096");
+  }
+  return {};
+}
+
+}  // namespace
+
 Result<std::unique_ptr<SwapDevice>> SwapDevice::create(tmem::Store& store, ClientId client,
                                                        const Clock& clock,
                                                        std::unique_ptr<BackingStore> backing,
                                                        const DeviceOptions& options) {
-  if (options.size_bytes == 0 || options.size_bytes % kPageSize != 0 ||
-      options.size_bytes > kDeviceBytesMax) {
-    return invalid("a device's size must be a multiple of 4 KiB, above zero and up to 16 TiB");
-  }
-  if (options.logical_block_size != kSectorSize && options.logical_block_size != kPageSize) {
-    return invalid("a device's block size must be 512 or 4096");
-  }
+  FALLOW_TRY(check_options(options));
   const auto pool = store.create_pool(client, tmem::PoolKind::kPersistent);
   FALLOW_TRY(pool);
+  const std::uint64_t pages = page_of(options.size_bytes);
+  auto map = options.map_path.empty()
+                 ? LocationMap::temporary(pages)
+                 : LocationMap::create(options.map_path, pages, *pool, options.description);
+  if (!map) {
+    [[maybe_unused]] const Status gone = store.destroy_pool(*pool);
+    return map.error();
+  }
   return std::unique_ptr<SwapDevice>(
-      new SwapDevice(store, client, *pool, clock, std::move(backing), options));
+      new SwapDevice(store, client, *pool, clock, std::move(backing), options, std::move(*map)));
+}
+
+Result<std::unique_ptr<SwapDevice>> SwapDevice::recover(tmem::Store& store, ClientId client,
+                                                        const Clock& clock,
+                                                        std::unique_ptr<BackingStore> backing,
+                                                        const DeviceOptions& options,
+                                                        LocationMap map) {
+  FALLOW_TRY(check_options(options));
+  if (page_of(options.size_bytes) != map.pages() || !store.owns_pool(client, map.pool())) {
+    return failed("the map '" + options.map_path + "' belongs to another device");
+  }
+  const PoolId pool = map.pool();
+  std::unique_ptr<SwapDevice> device(
+      new SwapDevice(store, client, pool, clock, std::move(backing), options, std::move(map)));
+  device->reconcile();
+  return device;
 }
 
 SwapDevice::SwapDevice(tmem::Store& store, ClientId client, PoolId pool, const Clock& clock,
-                       std::unique_ptr<BackingStore> backing, const DeviceOptions& options)
+                       std::unique_ptr<BackingStore> backing, const DeviceOptions& options,
+                       LocationMap map)
     : store_(store),
       client_(client),
       pool_(pool),
       clock_(clock),
       backing_(std::move(backing)),
       options_(options),
-      on_backing_(static_cast<std::uint64_t*>(
-          std::calloc(page_of(options.size_bytes) / 64 + 1, sizeof(std::uint64_t)))),
+      map_(std::move(map)),
       demotion_time_ns_(clock.now_ns()),
-      counts_(std::make_unique<AtomicStatistics>()) {
-  CHECK(on_backing_ != nullptr);
-}
+      counts_(std::make_unique<AtomicStatistics>()) {}
 
 SwapDevice::~SwapDevice() {
   CHECK(requests_in_flight_ == 0);
   while (!transfers_.active().empty()) {
     backing_->wait();
   }
+  if (kept_) {
+    return;
+  }
+  if (!options_.map_path.empty()) {
+    ::unlink(options_.map_path.c_str());
+  }
   // An error would mean that the client was removed, and its pools with it.
   [[maybe_unused]] const Status gone = store_.destroy_pool(pool_);
+}
+
+// What the pool has is in memory: where the map says otherwise, the process was killed between the
+// one and the other. What it lost is marked, and leaves it.
+void SwapDevice::reconcile() {
+  std::vector<bool> held(map_.pages());
+  std::vector<PageKey> lost;
+  store_.visit_pages(pool_, [&](const PageKey& key, tmem::PageCondition condition) {
+    const bool whole = condition == tmem::PageCondition::kWhole && key.index < map_.pages();
+    if (whole) {
+      held[key.index] = true;
+    } else {
+      lost.push_back(key);
+    }
+  });
+  for (const PageKey& key : lost) {
+    if (key.index < map_.pages()) {
+      map_.set(key.index, PageLocation::kLost);
+    }
+    store_.flush_page(key);
+  }
+  std::uint64_t backing_pages = 0;
+  std::uint64_t lost_pages = 0;
+  for (std::uint64_t page = 0; page < map_.pages(); ++page) {
+    const PageLocation at = location(page);
+    if (held[page] && at != PageLocation::kMemory) {
+      map_.set(page, PageLocation::kMemory);
+    } else if (!held[page] && at == PageLocation::kMemory) {
+      map_.set(page, PageLocation::kLost);
+    }
+    backing_pages += location(page) == PageLocation::kBacking ? 1 : 0;
+    lost_pages += location(page) == PageLocation::kLost ? 1 : 0;
+  }
+  counts_->backing_pages.store(backing_pages, std::memory_order_relaxed);
+  counts_->lost_pages.store(lost_pages, std::memory_order_relaxed);
+  unsynced_writes_ = true;
+}
+
+bool SwapDevice::empty() const {
+  for (std::uint64_t page = 0; page < map_.pages(); page += LocationMap::kPagesPerWord) {
+    if (!map_.all_at(page, PageLocation::kHole)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+Status SwapDevice::grow(std::uint64_t size_bytes, const std::string& description) {
+  FALLOW_TRY(check_size(size_bytes));
+  if (size_bytes < options_.size_bytes) {
+    return invalid("a device can only grow: a guest may be using what lies beyond the new end");
+  }
+  FALLOW_TRY(backing_->grow(size_bytes));
+  const std::uint64_t pages = page_of(size_bytes);
+  auto map = options_.map_path.empty() ? map_.grown_temporary(pages)
+                                       : map_.grown(options_.map_path, pages, description);
+  FALLOW_TRY(map);
+  map_ = std::move(*map);
+  options_.size_bytes = size_bytes;
+  options_.description = description;
+  return {};
+}
+
+SwapDevice::Extent SwapDevice::extent(std::uint64_t offset, std::uint64_t limit) const {
+  constexpr std::uint64_t kStepsMax = 1u << 16;
+  const std::uint64_t first = page_of(offset);
+  const std::uint64_t end = page_of(offset + limit);
+  const bool hole = location(first) == PageLocation::kHole;
+  std::uint64_t page = first;
+  for (std::uint64_t step = 0; step < kStepsMax && page < end; ++step) {
+    const bool word_of_holes =
+        page % LocationMap::kPagesPerWord == 0 && map_.all_at(page, PageLocation::kHole);
+    if (hole && word_of_holes) {
+      page += LocationMap::kPagesPerWord;
+    } else if ((location(page) == PageLocation::kHole) == hole) {
+      ++page;
+    } else {
+      break;
+    }
+  }
+  return {(std::min(page, end) - first) * kPageSize, hole};
 }
 
 // Requests.
@@ -199,7 +323,7 @@ bool SwapDevice::step_flush(IoRequest* request) {
 
 bool SwapDevice::step_read(IoRequest* request) {
   const PageRange range = PageRange::at_cursor(*request);
-  if (!on_backing(range.page) && read_from_memory(request, range)) {
+  if (location(range.page) == PageLocation::kMemory && read_from_memory(request, range)) {
     AtomicStatistics::add(counts_->memory_reads);
     request->cursor += range.bytes;
     return true;
@@ -207,17 +331,20 @@ bool SwapDevice::step_read(IoRequest* request) {
   if (busy(range.page, 1)) {
     return false;
   }
-  if (!lost_.empty() && lost_.contains(range.page)) {
-    request->worst = IoStatus::kIoError;
-    request->cursor += range.bytes;
-    return true;
+  switch (location(range.page)) {
+    case PageLocation::kBacking:
+      return read_from_backing(request, range.page);
+    case PageLocation::kHole: {
+      static constexpr PageBuffer kZeros{};
+      scatter(request->segments, range.request_at, kZeros.bytes, range.bytes);
+      AtomicStatistics::add(counts_->hole_reads);
+      break;
+    }
+    case PageLocation::kMemory:  // the pool should have it
+    case PageLocation::kLost:
+      request->worst = IoStatus::kIoError;
+      break;
   }
-  if (on_backing(range.page)) {
-    return read_from_backing(request, range.page);
-  }
-  static constexpr PageBuffer kZeros{};
-  scatter(request->segments, range.request_at, kZeros.bytes, range.bytes);
-  AtomicStatistics::add(counts_->hole_reads);
   request->cursor += range.bytes;
   return true;
 }
@@ -245,7 +372,7 @@ bool SwapDevice::read_from_backing(IoRequest* request, std::uint64_t page) {
   transfer->request_at = request->cursor;
   const std::uint64_t end = request->offset + request->length;
   const auto joins = [&](std::uint64_t next) {
-    return next * kPageSize < end && on_backing(next) && !busy(next, 1);
+    return next * kPageSize < end && location(next) == PageLocation::kBacking && !busy(next, 1);
   };
   do {
     ++transfer->page_count;
@@ -303,8 +430,7 @@ bool SwapDevice::put(std::uint64_t page, const std::byte* content) {
   if (store_.put(key_of(page), content) != tmem::PutResult::kStored) {
     return false;
   }
-  clear_on_backing(page);
-  set_lost(page, Lost::kNo);
+  set_location(page, PageLocation::kMemory);
   AtomicStatistics::add(counts_->memory_writes);
   return true;
 }
@@ -323,14 +449,9 @@ void SwapDevice::write_to_backing(IoRequest* request, std::uint64_t page,
 
 void SwapDevice::finish_write(Transfer* transfer, int error) {
   unsynced_writes_ = true;
+  const PageLocation now = error == 0 ? PageLocation::kBacking : PageLocation::kLost;
   for (std::uint64_t i = 0; i < transfer->page_count; ++i) {
-    const std::uint64_t page = transfer->first_page + i;
-    if (error == 0) {
-      set_on_backing(page);
-    } else {
-      clear_on_backing(page);
-    }
-    set_lost(page, error == 0 ? Lost::kNo : Lost::kYes);
+    set_location(transfer->first_page + i, now);
   }
 }
 
@@ -351,19 +472,25 @@ void merge(const IoRequest& request, std::uint64_t request_at, std::byte* to, st
 bool SwapDevice::change_part(IoRequest* request, const PageRange& range) {
   request->cursor += range.bytes;
   PageBuffer page;
-  if (store_.get(key_of(range.page), page.bytes) != tmem::GetResult::kFound) {
-    if (!lost_.empty() && lost_.contains(range.page)) {
-      request->worst = IoStatus::kIoError;  // the rest of the page is not known
-      return true;
-    }
-    if (on_backing(range.page)) {
+  switch (location(range.page)) {
+    case PageLocation::kBacking: {
       Transfer* transfer = start(Transfer::Kind::kModify, request, range.page);
       transfer->request_at = range.request_at;
       transfer->page_count = 1;
       issue(transfer);
       return true;
     }
-    std::memset(page.bytes, 0, kPageSize);
+    case PageLocation::kHole:
+      std::memset(page.bytes, 0, kPageSize);
+      break;
+    case PageLocation::kMemory:
+      if (store_.get(key_of(range.page), page.bytes) == tmem::GetResult::kFound) {
+        break;
+      }
+      [[fallthrough]];
+    case PageLocation::kLost:
+      request->worst = IoStatus::kIoError;  // the rest of the page is not known
+      return true;
   }
   merge(*request, range.request_at, page.bytes + range.page_at, range.bytes);
   store_page(request, range.page, page.bytes);
@@ -427,9 +554,12 @@ bool SwapDevice::discard_whole_pages(IoRequest* request, std::uint64_t first, st
   }
   bool in_backing = false;
   for (std::uint64_t page = first; page < first + count; ++page) {
-    store_.flush_page(key_of(page));
-    in_backing = clear_on_backing(page) || in_backing;
-    set_lost(page, Lost::kNo);
+    const PageLocation before = location(page);
+    set_location(page, PageLocation::kHole);
+    if (before == PageLocation::kMemory) {
+      store_.flush_page(key_of(page));
+    }
+    in_backing = in_backing || before == PageLocation::kBacking;
   }
   AtomicStatistics::add(counts_->discards, count);
   if (in_backing && punch == nullptr) {
@@ -621,42 +751,27 @@ void SwapDevice::finish_demotion(Transfer* transfer, int error) {
   }
   unsynced_writes_ = true;
   for (std::uint64_t i = 0; i < transfer->page_count; ++i) {
-    set_on_backing(transfer->first_page + i);
+    set_location(transfer->first_page + i, PageLocation::kBacking);
     CHECK(store_.drop_demoted(key_of(transfer->first_page + i)));
   }
   AtomicStatistics::add(counts_->demotions, transfer->page_count);
 }
 
-// Where pages are.
-
-bool SwapDevice::on_backing(std::uint64_t page) const {
-  return (on_backing_[page / 64] >> (page % 64) & 1) != 0;
-}
-
-void SwapDevice::set_on_backing(std::uint64_t page) {
-  const std::uint64_t bit = std::uint64_t{1} << (page % 64);
-  AtomicStatistics::add(counts_->backing_pages, (on_backing_[page / 64] & bit) == 0 ? 1 : 0);
-  on_backing_[page / 64] |= bit;
-}
-
-bool SwapDevice::clear_on_backing(std::uint64_t page) {
-  if (!on_backing(page)) {
-    return false;
+void SwapDevice::set_location(std::uint64_t page, PageLocation now) {
+  const PageLocation before = location(page);
+  if (before == now) {
+    return;
   }
-  on_backing_[page / 64] &= ~(std::uint64_t{1} << (page % 64));
-  counts_->backing_pages.fetch_sub(1, std::memory_order_relaxed);
-  return true;
-}
-
-void SwapDevice::set_lost(std::uint64_t page, Lost lost) {
-  if (lost == Lost::kYes) {
-    lost_.insert(page);
-  } else if (!lost_.empty()) {
-    lost_.erase(page);
-  } else {
-    return;  // the usual case
-  }
-  counts_->lost_pages.store(lost_.size(), std::memory_order_relaxed);
+  map_.set(page, now);
+  const auto change = [&](PageLocation counted, AtomicStatistics::Counter& counter) {
+    if (before == counted) {
+      counter.fetch_sub(1, std::memory_order_relaxed);
+    } else if (now == counted) {
+      AtomicStatistics::add(counter);
+    }
+  };
+  change(PageLocation::kBacking, counts_->backing_pages);
+  change(PageLocation::kLost, counts_->lost_pages);
 }
 
 DeviceStatistics SwapDevice::statistics() const {

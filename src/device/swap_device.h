@@ -4,15 +4,15 @@
 
 #include <atomic>
 #include <cstdint>
-#include <cstdlib>
 #include <memory>
-#include <unordered_set>
+#include <string>
 #include <vector>
 
 #include "base/clock.h"
 #include "base/result.h"
 #include "device/backing_store.h"
 #include "device/block_device.h"
+#include "device/location_map.h"
 #include "device/transfer.h"
 #include "tmem/store.h"
 
@@ -27,6 +27,10 @@ struct DeviceOptions {
   // Pages a second that may move out of memory while the client is over its target. 0: none, which
   // is the document's behaviour (004, §2.2.2: over-target pages leave when their VM frees them).
   std::uint64_t demotion_pages_per_second = 0;
+  // Where the device's map comes (location_map.h) and what it says of the device; empty: the device
+  // does not outlive its process.
+  std::string map_path{};
+  std::string description{};
 };
 
 struct DeviceStatistics {
@@ -46,13 +50,18 @@ struct DeviceStatistics {
 // device's own: nobody else puts, gets or flushes in it.
 //
 // Invariants, between two calls:
-//   1. A page with its bit in `on_backing_` is not in the pool, but for the moment between a
-//      demotion's end and its drop, which is within one call.
+//   1. The map says where each page is. The pool has the pages that are at kMemory and no others,
+//      but for moments within one call and for a page whose write is on its way to the backing
+//      store.
 //   2. A page that a transfer of kind write, demote, modify or punch covers is busy: no other
 //   request
 //      changes it, and only a demotion's page is read meanwhile (from memory).
-//   3. A page whose backing write failed is in `lost_` until it is written or discarded as a whole:
-//      it reads as an error, never as an older version.
+//   3. A page whose backing write failed is at kLost until it is written or discarded as a whole:
+//   it
+//      reads as an error, never as an older version.
+// When the process is killed, a page that the pool has is in memory, whatever the map says; one
+// that it should have and has not is lost. So the map follows the pool when a page comes into
+// memory, and goes ahead of it when a page leaves.
 class SwapDevice final : public BlockDevice {
  public:
   // `store` and `clock` must outlive the device. Makes a pool for `client`; errors: kInvalid for
@@ -61,8 +70,22 @@ class SwapDevice final : public BlockDevice {
                                                     const Clock& clock,
                                                     std::unique_ptr<BackingStore> backing,
                                                     const DeviceOptions& options);
-  // Waits for what is under way, then destroys the pool. Requests must be done.
+  // The device of a life before, from its map: options.map_path, whose size and block size are
+  // taken from `options`. Its pages' locations are made to agree with the pool.
+  static Result<std::unique_ptr<SwapDevice>> recover(tmem::Store& store, ClientId client,
+                                                     const Clock& clock,
+                                                     std::unique_ptr<BackingStore> backing,
+                                                     const DeviceOptions& options, LocationMap map);
+  // Waits for what is under way; then pool and map go, unless they are to be kept. Requests must be
+  // done.
   ~SwapDevice() override;
+  // Pool and map stay for the next life when the device is destroyed.
+  void keep() { kept_ = true; }
+  // True when no page is anywhere: nothing would be lost with the device.
+  [[nodiscard]] bool empty() const;
+
+  // Makes the device larger, in pages that are holes. kInvalid when it would become smaller.
+  Status grow(std::uint64_t size_bytes, const std::string& description);
 
   [[nodiscard]] std::uint64_t size_bytes() const override { return options_.size_bytes; }
   [[nodiscard]] std::uint32_t logical_block_size() const override {
@@ -72,6 +95,7 @@ class SwapDevice final : public BlockDevice {
   [[nodiscard]] int event_fd() const override { return backing_->event_fd(); }
   void poll() override;
   [[nodiscard]] std::uint64_t in_flight() const override { return requests_in_flight_; }
+  [[nodiscard]] Extent extent(std::uint64_t offset, std::uint64_t limit) const override;
 
   // Moves the client's oldest pages to the backing store, as many as the rate allows since the last
   // call, while the client is over its target. Call it every kDemotionPeriodNs or so.
@@ -86,7 +110,8 @@ class SwapDevice final : public BlockDevice {
   struct PageRange;
 
   SwapDevice(tmem::Store& store, ClientId client, PoolId pool, const Clock& clock,
-             std::unique_ptr<BackingStore> backing, const DeviceOptions& options);
+             std::unique_ptr<BackingStore> backing, const DeviceOptions& options, LocationMap map);
+  void reconcile();
 
   // Requests: each step deals with some bytes at the cursor, or says that it must wait.
   void advance(IoRequest* request);
@@ -127,12 +152,8 @@ class SwapDevice final : public BlockDevice {
   [[nodiscard]] tmem::PageKey key_of(std::uint64_t page) const {
     return {pool_, 0, static_cast<std::uint32_t>(page)};
   }
-  [[nodiscard]] bool on_backing(std::uint64_t page) const;
-  void set_on_backing(std::uint64_t page);
-  // True when it was set.
-  bool clear_on_backing(std::uint64_t page);
-  enum class Lost : bool { kNo, kYes };
-  void set_lost(std::uint64_t page, Lost lost);
+  [[nodiscard]] PageLocation location(std::uint64_t page) const { return map_.get(page); }
+  void set_location(std::uint64_t page, PageLocation location);
 
   tmem::Store& store_;
   const ClientId client_;
@@ -141,12 +162,8 @@ class SwapDevice final : public BlockDevice {
   std::unique_ptr<BackingStore> backing_;
   DeviceOptions options_;
 
-  struct Free {
-    void operator()(std::uint64_t* bits) const { std::free(bits); }
-  };
-  // One bit a page, from calloc: parts of a large device that were never used cost nothing.
-  std::unique_ptr<std::uint64_t[], Free> on_backing_;
-  std::unordered_set<std::uint64_t> lost_;
+  LocationMap map_;
+  bool kept_ = false;
 
   TransferPool transfers_;
   Transfer* built_ = nullptr;  // taken but not yet issued: the next page may join it

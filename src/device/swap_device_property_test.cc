@@ -1,10 +1,13 @@
 // The device against a model that knows, for every sector, which value a read may return: random
 // requests of random sizes, up to sixteen at once, completions in any order, targets that change,
-// demotion all the while, and in half of the runs a backing store that fails.
+// demotion all the while, and in some of the runs a backing store that fails, or a daemon that is
+// killed every now and then: what it had in shared memory and in the backing store at that moment
+// is all that the next life has.
 
 #include <gtest/gtest.h>
 
 #include <cstring>
+#include <filesystem>
 #include <map>
 #include <memory>
 #include <random>
@@ -26,6 +29,7 @@ constexpr int kSteps = 700'000;
 struct Parameters {
   std::uint64_t seed;
   unsigned failures_per_thousand;
+  unsigned steps_between_kills = 0;  // 0: never
 };
 
 // What a sector's 64 words are made of: zero for a hole.
@@ -49,19 +53,100 @@ struct Operation : IoRequest {
 class DeviceModelTest : public testing::TestWithParam<Parameters> {
  protected:
   void SetUp() override {
-    arena_.emplace(std::move(*memory::Arena::create(
-        {.directory = dir_.path(), .name = "t", .bytes = kFrames * kPageSize})));
-    store_ = std::move(*tmem::Store::create(*arena_, clock_));
-    client_ = *store_->add_client("vm");
+    life_->open();
+    client_ = *life_->store->add_client("vm");
+    life_->device = std::move(*SwapDevice::create(*life_->store, client_, clock_, make_backing(),
+                                                  life_->device_options()));
+    sectors_.resize(kSectors);
+  }
+
+  // What one life of the daemon has.
+  struct Life {
+    explicit Life(const Clock& daemon_clock) : clock(daemon_clock) {}
+
+    void open() {
+      arena.emplace(std::move(*memory::Arena::open(
+          {.directory = dir->path(), .name = "t", .bytes = kFrames * kPageSize})));
+      store = std::move(*tmem::Store::create(*arena, clock));
+    }
+    [[nodiscard]] DeviceOptions device_options() const {
+      return {.size_bytes = kPages * kPageSize,
+              .demotion_pages_per_second = 2000,
+              .map_path = dir->path() + "/t.disk"};
+    }
+
+    const Clock& clock;
+    std::unique_ptr<TempDir> dir = std::make_unique<TempDir>("/dev/shm");
+    std::optional<memory::Arena> arena;
+    std::unique_ptr<tmem::Store> store;
+    std::unique_ptr<SwapDevice> device;  // the first to go
+  };
+
+  std::unique_ptr<FakeBackingStore> make_backing() {
     auto backing = std::make_unique<FakeBackingStore>(kPages * kPageSize, GetParam().seed);
     backing_ = backing.get();
     backing_->fails = [this](const BackingIo&) {
       return random_() % 1000 < GetParam().failures_per_thousand;
     };
-    device_ = std::move(
-        *SwapDevice::create(*store_, client_, clock_, std::move(backing),
-                            {.size_bytes = kPages * kPageSize, .demotion_pages_per_second = 2000}));
-    sectors_.resize(kSectors);
+    return backing;
+  }
+
+  // The next life starts on copies of what this one has shared with the world so far; this one then
+  // completes what it had under way, and nobody hears of it.
+  void kill_and_recover() {
+    auto next = std::make_unique<Life>(clock_);
+    std::filesystem::copy(life_->dir->path(), next->dir->path(),
+                          std::filesystem::copy_options::recursive |
+                              std::filesystem::copy_options::overwrite_existing);
+    FakeBackingStore* old_backing = backing_;
+    std::vector<std::byte> bytes(old_backing->bytes(), old_backing->bytes() + kPages * kPageSize);
+    next->open();
+    auto backing = make_backing();
+    std::copy(bytes.begin(), bytes.end(), backing->bytes());
+    auto map = LocationMap::open(next->device_options().map_path);
+    ASSERT_TRUE(map.ok()) << map.error().text;
+    auto device = SwapDevice::recover(*next->store, client_, clock_, std::move(backing),
+                                      next->device_options(), std::move(*map));
+    ASSERT_TRUE(device.ok()) << device.error().text;
+    next->device = std::move(*device);
+    while (life_->device->in_flight() > 0) {
+      life_->device->poll();
+    }
+    life_->device.reset();
+    for (const auto& operation : operations_) {
+      forget(*operation);
+    }
+    operations_.clear();
+    life_ = std::move(next);
+  }
+
+  // An operation that was under way at the kill: it may have happened, or not, or the pages that it
+  // changed are lost.
+  void forget(const Operation& operation) {
+    const std::uint64_t first = operation.offset / kSectorSize;
+    const std::uint64_t end = first + operation.length / kSectorSize;
+    for (std::uint64_t i = first; i < end; ++i) {
+      sectors_[i].in_use = false;
+    }
+    if (operation.op == IoOp::kRead) {
+      return;
+    }
+    for (std::uint64_t i = first; i < end; ++i) {
+      sectors_[i].values.insert(operation.op == IoOp::kWrite ? operation.value : 0);
+    }
+    for (std::uint64_t i = first / 8 * 8; i < (end + 7) / 8 * 8; ++i) {
+      sectors_[i].may_fail = true;
+    }
+  }
+
+  [[nodiscard]] bool may_fail(const Operation& operation) const {
+    const std::uint64_t first = operation.offset / kSectorSize;
+    const std::uint64_t end = first + operation.length / kSectorSize;
+    bool may = GetParam().failures_per_thousand > 0;
+    for (std::uint64_t i = first; i < end; ++i) {
+      may = may || sectors_[i].may_fail;
+    }
+    return may;
   }
 
   bool claim(std::uint64_t first, std::uint64_t count) {
@@ -132,7 +217,7 @@ class DeviceModelTest : public testing::TestWithParam<Parameters> {
       done->finished = true;
       done->status = status;
     };
-    device_->submit(operation.get());
+    life_->device->submit(operation.get());
     operations_.push_back(std::move(operation));
   }
 
@@ -140,7 +225,7 @@ class DeviceModelTest : public testing::TestWithParam<Parameters> {
     const std::uint64_t first = operation.offset / kSectorSize;
     const std::uint64_t count = operation.length / kSectorSize;
     if (operation.status != IoStatus::kOk) {
-      ASSERT_GT(GetParam().failures_per_thousand, 0u);
+      ASSERT_TRUE(may_fail(operation));
       return;
     }
     for (std::uint64_t i = 0; i < count; ++i) {
@@ -157,7 +242,7 @@ class DeviceModelTest : public testing::TestWithParam<Parameters> {
 
   void apply(const Operation& operation) {
     const bool failed = operation.status != IoStatus::kOk;
-    ASSERT_FALSE(failed && GetParam().failures_per_thousand == 0);
+    ASSERT_TRUE(!failed || may_fail(operation));
     const std::uint64_t first = operation.offset / kSectorSize;
     const std::uint64_t end = first + operation.length / kSectorSize;
     for (std::uint64_t i = first; i < end; ++i) {
@@ -168,6 +253,7 @@ class DeviceModelTest : public testing::TestWithParam<Parameters> {
       const Value value = operation.op == IoOp::kWrite ? operation.value : 0;
       if (!failed) {
         sectors_[i].values.clear();
+        sectors_[i].may_fail = sectors_[i].may_fail && !whole_page;
       }
       sectors_[i].values.insert(value);
     }
@@ -197,11 +283,11 @@ class DeviceModelTest : public testing::TestWithParam<Parameters> {
     switch (random_() % 12) {
       case 0:
         clock_.advance_ns(random_() % 20'000'000);
-        device_->demote();
+        life_->device->demote();
         break;
       case 1:
         if (random_() % 50 == 0) {
-          store_->set_target(client_, random_() % 4 == 0 ? 0 : random_() % (kFrames + 10));
+          life_->store->set_target(client_, random_() % 4 == 0 ? 0 : random_() % (kFrames + 10));
         }
         break;
       case 2:
@@ -209,7 +295,7 @@ class DeviceModelTest : public testing::TestWithParam<Parameters> {
       case 4:
       case 5:
         backing_->completions_per_poll = 1 + random_() % 8;
-        device_->poll();
+        life_->device->poll();
         break;
       default:
         submit_one();
@@ -217,13 +303,10 @@ class DeviceModelTest : public testing::TestWithParam<Parameters> {
     reap();
   }
 
-  TempDir dir_{"/dev/shm"};
   ManualClock clock_;
-  std::optional<memory::Arena> arena_;
-  std::unique_ptr<tmem::Store> store_;
   ClientId client_;
   FakeBackingStore* backing_ = nullptr;
-  std::unique_ptr<SwapDevice> device_;
+  std::unique_ptr<Life> life_ = std::make_unique<Life>(clock_);
   std::vector<Sector> sectors_;
   std::vector<std::unique_ptr<Operation>> operations_;
   std::mt19937_64 random_{GetParam().seed};
@@ -233,12 +316,19 @@ class DeviceModelTest : public testing::TestWithParam<Parameters> {
 TEST_P(DeviceModelTest, randomRequests_agreeWithTheModel) {
   for (int i = 0; i < kSteps; ++i) {
     ASSERT_NO_FATAL_FAILURE(step()) << "step " << i;
+    const unsigned kills = GetParam().steps_between_kills;
+    if (kills != 0 && random_() % kills == 0) {
+      ASSERT_NO_FATAL_FAILURE(kill_and_recover()) << "step " << i;
+    }
   }
-  while (device_->in_flight() > 0) {
-    device_->poll();
+  while (life_->device->in_flight() > 0) {
+    life_->device->poll();
     ASSERT_NO_FATAL_FAILURE(reap());
   }
-  const DeviceStatistics statistics = device_->statistics();
+  if (GetParam().steps_between_kills != 0) {
+    return;  // the figures are of the last life only
+  }
+  const DeviceStatistics statistics = life_->device->statistics();
   EXPECT_GT(statistics.memory_writes, 0u);
   EXPECT_GT(statistics.backing_writes, 0u);
   EXPECT_GT(statistics.demotions, 0u);
@@ -246,7 +336,8 @@ TEST_P(DeviceModelTest, randomRequests_agreeWithTheModel) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Seeds, DeviceModelTest,
-                         testing::Values(Parameters{1, 0}, Parameters{2, 0}, Parameters{3, 20}));
+                         testing::Values(Parameters{1, 0}, Parameters{2, 0}, Parameters{3, 20},
+                                         Parameters{4, 0, 2000}, Parameters{5, 5, 1000}));
 
 }  // namespace
 }  // namespace fallow

@@ -23,8 +23,11 @@ class SwapDeviceTest : public testing::Test {
     device_.reset();
     store_.reset();
     arena_.reset();
-    arena_.emplace(std::move(*memory::Arena::create(
-        {.directory = dir_.path(), .name = "t", .bytes = kFrames * kPageSize})));
+    arena_.emplace(
+        std::move(*memory::Arena::open({.directory = dir_.path(),
+                                        .name = "t",
+                                        .bytes = kFrames * kPageSize,
+                                        .content = memory::ArenaOptions::Content::kDiscard})));
     store_ = std::move(*tmem::Store::create(*arena_, clock_));
     client_ = *store_->add_client("vm");
     store_->set_target(client_, kFrames);

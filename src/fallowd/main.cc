@@ -24,8 +24,8 @@ int fail(const fallow::Error& error) {
   return error.code == fallow::ErrorCode::kInvalid ? kWrong : kFailed;
 }
 
-int run(const std::string& path, bool check_only) {
-  const auto config = fallow::node::load_config(path);
+int run(const std::string& path, bool check_only, bool discard_pages) {
+  auto config = fallow::node::load_config(path);
   if (!config) {
     return fail(config.error());
   }
@@ -33,6 +33,7 @@ int run(const std::string& path, bool check_only) {
     std::cout << path << " is valid\n";
     return kDone;
   }
+  config->discard_pages = discard_pages;
   const fallow::Status done = fallow::run_daemon(*config);
   return done ? kDone : fail(done.error());
 }
@@ -43,8 +44,11 @@ int main(int argc, char** argv) {
   CLI::App app("Pools this host's idle memory for its VMs.", "fallowd");
   std::string path = "/etc/fallow/fallowd.toml";
   bool check_only = false;
+  bool discard_pages = false;
   app.add_option("--config", path, "The configuration, a TOML file")->capture_default_str();
   app.add_flag("--check", check_only, "Check the configuration and do nothing else");
+  app.add_flag("--discard-pages", discard_pages,
+               "Give up the pages and disks that an earlier run left in memory");
   app.set_version_flag("--version", std::string("fallowd ") + FALLOW_VERSION);
   app.footer("Exit codes: 0 stopped when asked to, 1 failed, 2 wrong use or configuration.");
   try {
@@ -58,5 +62,5 @@ int main(int argc, char** argv) {
   } catch (const CLI::Error& error) {
     return fail(fallow::invalid(std::string(error.what()) + " (see fallowd --help)"));
   }
-  return run(path, check_only);
+  return run(path, check_only, discard_pages);
 }

@@ -11,13 +11,16 @@ BuddyAllocator::BuddyAllocator(std::uint32_t frames) : frames_(frames) {
   for (unsigned order = 0; order <= kOrderMax; ++order) {
     free_.emplace_back((std::uint64_t{frames} >> order) + 1);
   }
-  std::uint32_t at = 0;
-  while (at < frames) {
-    const auto aligned = at == 0 ? kOrderMax : static_cast<unsigned>(std::countr_zero(at));
-    const auto fitting = static_cast<unsigned>(std::bit_width(frames - at)) - 1;
+}
+
+void BuddyAllocator::free_run(std::uint32_t first, std::uint32_t frames) {
+  const std::uint32_t end = first + frames;
+  while (first < end) {
+    const auto aligned = first == 0 ? kOrderMax : static_cast<unsigned>(std::countr_zero(first));
+    const auto fitting = static_cast<unsigned>(std::bit_width(end - first)) - 1;
     const unsigned order = std::min({aligned, fitting, kOrderMax});
-    free(at, order);
-    at += std::uint32_t{1} << order;
+    free(first, order);
+    first += std::uint32_t{1} << order;
   }
 }
 

@@ -17,8 +17,10 @@ class BuddyAllocator {
  public:
   static constexpr unsigned kOrderMax = 18;  // 1 GiB of 4 KiB frames
 
-  // All frames are free at first; `frames` need not be a power of two.
+  // No frame is free at first; `frames` need not be a power of two.
   explicit BuddyAllocator(std::uint32_t frames);
+  // Frees any run of frames, block by block.
+  void free_run(std::uint32_t first, std::uint32_t frames);
 
   // The first frame of a block of 2^order frames; nothing when there is none.
   std::optional<std::uint32_t> allocate(unsigned order);

@@ -10,6 +10,7 @@ namespace {
 
 TEST(BuddyAllocator, allocate_takesTheLowestAddress) {
   BuddyAllocator buddy(64);
+  buddy.free_run(0, 64);
   EXPECT_EQ(buddy.allocate(0), 0u);
   EXPECT_EQ(buddy.allocate(0), 1u);
   EXPECT_EQ(buddy.allocate(2), 4u);
@@ -19,6 +20,7 @@ TEST(BuddyAllocator, allocate_takesTheLowestAddress) {
 
 TEST(BuddyAllocator, allFreedAgain_joinsIntoTheLargestBlocks) {
   BuddyAllocator buddy(1000);
+  buddy.free_run(0, 1000);
   const auto whole = buddy.largest_free_order();
   std::vector<std::uint32_t> taken;
   while (const auto frame = buddy.allocate(0)) {
@@ -38,6 +40,7 @@ TEST(BuddyAllocator, emptyOrOversizedRequests_giveNothing) {
   BuddyAllocator none(0);
   EXPECT_FALSE(none.allocate(0).has_value());
   BuddyAllocator few(5);
+  few.free_run(0, 5);
   EXPECT_FALSE(few.allocate(3).has_value());
   EXPECT_EQ(few.allocate(2), 0u);
 }
@@ -46,6 +49,7 @@ TEST(BuddyAllocator, emptyOrOversizedRequests_giveNothing) {
 TEST(BuddyAllocator, randomOperations_agreeWithASetOfFrames) {
   for (const std::uint32_t frames : {1u, 63u, 64u, 65u, 4097u}) {
     BuddyAllocator buddy(frames);
+    buddy.free_run(0, frames);
     std::mt19937 random(frames);
     std::set<std::uint32_t> used;
     std::vector<std::pair<std::uint32_t, unsigned>> blocks;

@@ -1,11 +1,14 @@
 // The frame table: what each frame holds, kept in shared memory beside the frames so that it
 // outlives the daemon. Source: 004, §2.2.2 and §6.2 (frame ownership); the crash story is ours.
 //
-// FORMAT, version 1, little-endian, one file:
-//   offset 0                 TableHeader, one page
+// FORMAT, version 2, little-endian, one file:
+//   offset 0                 TableHeader, twice, kHeaderStride apart: a life writes the one that
+//   its
+//                            epoch's last bit names, so that one of them is whole at any moment.
+//                            The higher epoch counts.
 //   kClientsOffset           ClientRecord[kClientsMax]
 //   kPoolsOffset             PoolRecord[kPoolsMax]
-//   kRecordsOffset           FrameRecord[frames]     record i describes frame i
+//   kRecordsOffset           FrameRecord[frames + kSpareFrames]     record i describes frame i
 //   behind them              FrameRecord[patterns]   pages of one repeated word: they hold no frame
 //
 // CRASH STORY. A process that dies leaves its stores in shared memory in program order (x86-64; the
@@ -16,12 +19,13 @@
 //   kHeld       the page is whole: key, checksum and generation are good. Acknowledged, or about
 //   to. kReplacing  a held page was being overwritten in its frame: neither the old content (it was
 //               promised until the new was acknowledged) nor the new is there. The key must answer
-//               with an error until it is written or flushed.
+//               with an error until it is written or flushed. Its key is good, its seal may not be.
 // Putting:   fields and data, then kHeld.    Freeing: kFree first, then the frame returns to the
-// zone. Moving a key between a frame and a pattern record holds two kHeld records for a moment: the
-// newer generation counts (`newer_generation`), the other is to be freed. `seal` covers the fields
-// but the state, `content` covers the data: a record or page that was damaged is told from one that
-// is whole. The host losing power loses the file: it is on tmpfs or hugetlbfs.
+// zone. A page that is replaced is written to a spare frame first, so that the old one is whole
+// until the new one is. Moving a key between a frame and a pattern record holds two kHeld records
+// for a moment: the newer generation counts (`newer_generation`), the other is to be freed. `seal`
+// covers the fields but the state, `content` covers the data: a record or page that was damaged is
+// told from one that is whole. The host losing power loses the file: it is on tmpfs or hugetlbfs.
 #pragma once
 
 #include <atomic>
@@ -33,9 +37,11 @@
 namespace fallow::memory {
 
 inline constexpr std::uint64_t kTableMagic = 0x31424154574c4146;  // "FALWTAB1"
-inline constexpr std::uint32_t kTableVersion = 1;
+inline constexpr std::uint32_t kTableVersion = 2;
 inline constexpr std::uint32_t kClientsMax = 1024;
 inline constexpr std::uint32_t kPoolsMax = 4096;
+// Frames beyond those that can be held, which replacements are written to.
+inline constexpr std::uint32_t kSpareFrames = 64;
 
 struct TableHeader {
   std::uint64_t magic;
@@ -50,16 +56,21 @@ struct TableHeader {
 };
 
 struct ClientRecord {
-  std::uint32_t id;       // 0: free
-  std::uint32_t last_id;  // of this slot's last client, so that ids are not used twice
-  char name[72];          // zero-terminated
+  std::uint32_t id;         // 0: free
+  std::uint32_t last_id;    // of this slot's last client, so that ids are not used twice
+  char name[72];            // zero-terminated
+  std::uint64_t target;     // frames it may hold
+  std::uint64_t secret[2];  // tells a client that comes back from one that takes its name
 };
+
+inline constexpr std::uint32_t kSuspectPool = 0x100;
 
 struct PoolRecord {
   std::uint32_t id;  // 0: free
   std::uint32_t client;
-  std::uint32_t kind;     // tmem::PoolKind
+  std::uint32_t kind;  // tmem::PoolKind; kSuspectPool too when it may miss pages (tmem/recovery.cc)
   std::uint32_t last_id;  // of this slot's last pool
+  std::uint64_t label;    // the client's name for it
 };
 
 enum class FrameState : std::uint16_t { kFree = 0, kFilling = 1, kHeld = 2, kReplacing = 3 };
@@ -78,14 +89,15 @@ struct FrameRecord {
 };
 
 static_assert(sizeof(FrameRecord) == 40);
-static_assert(sizeof(ClientRecord) == 80);
-static_assert(sizeof(PoolRecord) == 16);
+static_assert(sizeof(ClientRecord) == 104);
+static_assert(sizeof(PoolRecord) == 24);
 static_assert(std::is_trivially_copyable_v<FrameRecord>);
 
+inline constexpr std::uint64_t kHeaderStride = 512;
 inline constexpr std::uint64_t kClientsOffset = kPageSize;
 inline constexpr std::uint64_t kPoolsOffset = kClientsOffset + kClientsMax * sizeof(ClientRecord);
 inline constexpr std::uint64_t kRecordsOffset = kPoolsOffset + kPoolsMax * sizeof(PoolRecord);
-static_assert(sizeof(TableHeader) <= kPageSize && kRecordsOffset % kPageSize == 0);
+static_assert(sizeof(TableHeader) <= kHeaderStride && kRecordsOffset % kPageSize == 0);
 
 // CRC-32C of every field but state and seal.
 std::uint32_t seal_of(const FrameRecord& record);
@@ -99,9 +111,11 @@ inline FrameState load_state(FrameRecord& record) {
   return std::atomic_ref(record.state).load(std::memory_order_acquire);  // pairs with publish()
 }
 
-// Stores the state after everything that was written before.
+// Stores the state after everything that was written before, and before anything that is written
+// after: the compiler must not carry data across it either way.
 inline void publish(FrameRecord& record, FrameState state) {
   std::atomic_ref(record.state).store(state, std::memory_order_release);
+  std::atomic_signal_fence(std::memory_order_seq_cst);
 }
 
 }  // namespace fallow::memory

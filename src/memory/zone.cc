@@ -4,7 +4,13 @@
 
 namespace fallow::memory {
 
-Zone::Zone(NodeId home, std::uint32_t frames) : home_(home), buddy_(frames), free_frames_(frames) {}
+Zone::Zone(NodeId home, std::uint32_t frames) : home_(home), buddy_(frames), free_frames_(0) {}
+
+void Zone::add_free(std::uint32_t first, std::uint32_t frames) {
+  const std::lock_guard lock(mutex_);
+  buddy_.free_run(first, frames);
+  free_frames_.store(buddy_.free_frames(), std::memory_order_relaxed);
+}
 
 std::optional<FrameAddress> Zone::allocate_frame() {
   const auto block = allocate_block(0);

@@ -15,8 +15,10 @@ namespace fallow::memory {
 // moves 4 KiB, spends a few percent of its time here.
 class Zone {
  public:
-  // Frames [0, frames) of `home`.
+  // Frames [0, frames) of `home`, none of them free yet.
   Zone(NodeId home, std::uint32_t frames);
+  // Frees a run of frames that were not allocated here: at the start, those that hold nothing.
+  void add_free(std::uint32_t first, std::uint32_t frames);
 
   [[nodiscard]] NodeId home() const { return home_; }
   std::optional<FrameAddress> allocate_frame();

@@ -26,6 +26,7 @@ constexpr std::uint64_t kIntervalNsMax = 3'600'000'000'000;
 constexpr std::uint64_t kHistoryMax = 100'000;
 // sun_path less its final 0.
 constexpr std::size_t kSocketPathMax = 107;
+constexpr unsigned kRingWorkersMax = 64;
 
 using Errors = std::vector<ConfigError>;
 
@@ -272,6 +273,26 @@ void read_device(TableReader& reader, Config& config) {
   reader.take<std::string>("socket_group", &config.socket_group, parse_group);
 }
 
+// "off" becomes empty.
+Result<std::string> parse_ring_socket(const std::string& text) {
+  return text == "off" ? Result<std::string>(std::string()) : parse_socket(text);
+}
+
+Result<unsigned> parse_ring_workers(const std::string& text) {
+  const Result<std::uint64_t> count = parse_count(text);
+  if (!count || *count == 0 || *count > kRingWorkersMax) {
+    return invalid("'" + text + "' must be from 1 to " + std::to_string(kRingWorkersMax));
+  }
+  return static_cast<unsigned>(*count);
+}
+
+void read_ring(TableReader& reader, Config& config) {
+  config.ring_socket = config.run_dir + "/ring.sock";
+  reader.take<std::string>("socket", &config.ring_socket, parse_ring_socket);
+  reader.take<std::string>("socket_group", &config.ring_socket_group, parse_group);
+  reader.take<unsigned>("workers", &config.ring_workers, parse_ring_workers);
+}
+
 void read_metrics(TableReader& reader, Config& config) {
   reader.take<std::string>("listen", &config.metrics_listen, parse_listen);
 }
@@ -315,11 +336,9 @@ void read_vm(TableReader& reader, Config& config) {
 using Section = void (*)(TableReader& reader, Config& config);
 
 const std::vector<std::pair<std::string, Section>>& sections() {
-  static const std::vector<std::pair<std::string, Section>> all = {{"node", read_node},
-                                                                   {"policy", read_policy},
-                                                                   {"device", read_device},
-                                                                   {"metrics", read_metrics},
-                                                                   {"log", read_log}};
+  static const std::vector<std::pair<std::string, Section>> all = {
+      {"node", read_node}, {"policy", read_policy},   {"device", read_device},
+      {"ring", read_ring}, {"metrics", read_metrics}, {"log", read_log}};
   return all;
 }
 

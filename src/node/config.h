@@ -29,12 +29,18 @@ struct Config {
   std::uint64_t demotion_pages_per_second = 0;  // 0: off
   std::uint32_t block_size = 4096;
   std::string socket_group{};  // may open the VMs' sockets; empty: only the daemon's user
+  // [ring]
+  std::string ring_socket{};  // run_dir/ring.sock when the file does not say; empty: off
+  std::string ring_socket_group{};
+  unsigned ring_workers = 1;
   // [metrics]
   std::string metrics_listen = "127.0.0.1:9464";  // empty: off
   // [log]
   LogLevel log_level = LogLevel::kInfo;
   // [[vm]]
   std::vector<VmRequest> vms{};
+  // The command line's: give up the pages that a life before left.
+  bool discard_pages = false;
 };
 
 struct ConfigError {

@@ -2,6 +2,7 @@
 
 #include <grp.h>
 
+#include <algorithm>
 #include <array>
 #include <filesystem>
 
@@ -30,10 +31,13 @@ Result<std::optional<gid_t>> find_group(const std::string& name) {
   std::array<char, 16384> buffer;
   if (::getgrnam_r(name.c_str(), &entry, buffer.data(), buffer.size(), &found) != 0 ||
       found == nullptr) {
-    return invalid("[device] socket_group: this host has no group '" + name + "'");
+    return invalid("socket_group: this host has no group '" + name + "'");
   }
   return std::optional<gid_t>(found->gr_gid);
 }
+
+// Of the map of a VM's device: before the VM's name, behind the arena's.
+const std::string kMapSuffix = ".disk.";
 
 std::string socket_folder(const Config& config) {
   return config.run_dir + "/vm";
@@ -81,6 +85,30 @@ class Node::StoreAccounts final : public FrameAccounts {
   tmem::Store& store_;
 };
 
+// What comes through the ring socket. On the ring server's thread.
+class Node::RingDoor final : public RingHost {
+ public:
+  explicit RingDoor(Node& node) : node_(node) {}
+
+  Result<Admission> admit_pages(std::string_view name, const ring::Secret& secret,
+                                uid_t uid) override {
+    const auto admission = node_.ring_clients_->admit(name, secret);
+    if (admission && !admission->resumed) {
+      const std::uint64_t clients = node_.store_->statistics().size();
+      node_.store_->set_target(admission->client, node_.controller_->initial_target(clients));
+      log_info("ring_client_added", {{"client", name}, {"uid", uid}});
+    }
+    return admission;
+  }
+  void release_pages(ClientId client) override { node_.ring_clients_->release(client); }
+  Status attach_disk(std::string_view vm, ring::Connection& connection) override {
+    return node_.attach_disk(std::string(vm), connection);
+  }
+
+ private:
+  Node& node_;
+};
+
 Node::Node(const Config& config, const Clock& clock, memory::Arena arena)
     : config_(config), clock_(clock), started_ns_(clock.now_ns()), arena_(std::move(arena)) {}
 
@@ -90,21 +118,29 @@ Result<std::unique_ptr<Node>> Node::create(const Config& config, const Clock& cl
   }
   const Result<std::optional<gid_t>> group = find_group(config.socket_group);
   FALLOW_TRY(group);
+  const Result<std::optional<gid_t>> ring_group = find_group(config.ring_socket_group);
+  FALLOW_TRY(ring_group);
   auto policy = policy::make_policy(config.policy_spec);
   if (!policy) {
     return policy.error();
   }
-  auto arena = memory::Arena::create({.directory = config.arena_dir, .bytes = config.memory_bytes});
+  auto arena =
+      memory::Arena::open({.directory = config.arena_dir,
+                           .bytes = config.memory_bytes,
+                           .content = config.discard_pages ? memory::ArenaOptions::Content::kDiscard
+                                                           : memory::ArenaOptions::Content::kKeep});
   if (!arena) {
     return arena.error();
   }
   std::unique_ptr<Node> node(new Node(config, clock, *std::move(arena)));
   node->socket_group_ = *group;
+  node->ring_socket_group_ = *ring_group;
   auto store = tmem::Store::create(node->arena_, clock);
   if (!store) {
     return store.error();
   }
   node->store_ = *std::move(store);
+  node->ring_clients_ = std::make_unique<RingClients>(*node->store_, clock);
   node->accounts_ = std::make_unique<StoreAccounts>(*node->store_);
   node->controller_ =
       std::make_unique<Controller>(*node->accounts_, clock, *std::move(policy), config.history);
@@ -112,13 +148,13 @@ Result<std::unique_ptr<Node>> Node::create(const Config& config, const Clock& cl
 }
 
 Status Node::start() {
-  for (const VmRequest& vm : config_.vms) {
-    const Result<VmView> added = add_vm(vm);
-    if (!added) {
-      return Error{added.error().code, "VM '" + vm.name + "': " + added.error().text};
-    }
-  }
-  auto thread = IntervalThread::start(config_.interval_ns, [this] { controller_->tick(); });
+  restore_vms();
+  FALLOW_TRY(add_configured_vms());
+  FALLOW_TRY(open_ring_door());
+  auto thread = IntervalThread::start(config_.interval_ns, [this] {
+    controller_->tick();
+    ring_clients_->give_up_the_lost();
+  });
   if (!thread) {
     return thread.error();
   }
@@ -127,17 +163,154 @@ Status Node::start() {
                             {"frames", store_->total_frames()},
                             {"memory", arena_.backing()},
                             {"policy", controller_->figures().policy},
-                            {"vms", config_.vms.size()}});
+                            {"vms", vms_.size()}});
+  return {};
+}
+
+// A life before left the maps of its VMs' devices beside the arena.
+void Node::restore_vms() {
+  if (arena_.recovered()) {
+    const tmem::RecoveryReport& report = store_->recovery();
+    log_info("pages_recovered", {{"pages", report.pages},
+                                 {"patterns", report.patterns},
+                                 {"lost", report.lost},
+                                 {"unfinished", report.unfinished},
+                                 {"ms", report.elapsed_ns / 1'000'000}});
+  }
+  const std::filesystem::path prefix = arena_.path_of(kMapSuffix);
+  std::vector<std::string> maps;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(prefix.parent_path(), error)) {
+    const std::string path = entry.path();
+    if (!path.starts_with(prefix.string())) {
+      continue;
+    }
+    if (!arena_.recovered() || path.ends_with(LocationMap::kUnfinishedSuffix)) {
+      std::filesystem::remove(path, error);  // nothing of it is left, or it never was whole
+    } else {
+      maps.push_back(path);
+    }
+  }
+  std::sort(maps.begin(), maps.end());
+  const std::lock_guard changes(changes_mutex_);
+  for (const std::string& path : maps) {
+    restore_vm(path);
+  }
+  remove_half_made_clients();
+}
+
+void Node::restore_vm(const std::string& map_path) {
+  const std::string name = map_path.substr(arena_.path_of(kMapSuffix).size());
+  const auto strand = [&](const Error& error) {
+    log_error("vm_not_restored", {{"vm", name}, {"error", error.text}});
+    stranded_[name] = error.text;
+  };
+  auto map = LocationMap::open(map_path);
+  if (!map) {
+    return strand(map.error());
+  }
+  const auto record = read_vm_record(map->description());
+  if (!record || record->request.name != name) {
+    return strand(record ? failed("its map describes another VM") : record.error());
+  }
+  auto vm = VmExport::restore(*store_, clock_, options_for(*record), std::move(*map));
+  if (!vm) {
+    return strand(vm.error());
+  }
+  const DeviceStatistics device = (*vm)->device_statistics();
+  log_info("vm_restored", {{"vm", name},
+                           {"used", store_->allowance((*vm)->client()).used},
+                           {"backing_pages", device.backing_pages},
+                           {"lost_pages", device.lost_pages}});
+  const std::lock_guard lock(vms_mutex_);
+  vms_[name] = *std::move(vm);
+}
+
+// A daemon that was killed while it added or removed a VM leaves a client without a map. One with a
+// secret came over a ring, and may come back.
+void Node::remove_half_made_clients() {
+  for (const tmem::ClientStatistics& client : store_->statistics()) {
+    if (vms_.contains(client.name) || stranded_.contains(client.name)) {
+      continue;
+    }
+    if (store_->secret_of(client.id) != tmem::ClientSecret{}) {
+      ring_clients_->expect(client.id, client.name);
+    } else {
+      log_info("half_made_client_removed", {{"client", client.name}});
+      (void)store_->remove_client(client.id);
+    }
+  }
+}
+
+Status Node::open_ring_door() {
+  if (config_.ring_socket.empty()) {
+    return {};
+  }
+  ring_door_ = std::make_unique<RingDoor>(*this);
+  auto server = RingServer::create(*ring_door_, *store_, clock_,
+                                   {.socket_path = config_.ring_socket,
+                                    .socket_group = ring_socket_group_,
+                                    .workers = config_.ring_workers,
+                                    .epoch = arena_.epoch(),
+                                    .limits = {}});
+  if (!server) {
+    return server.error();
+  }
+  ring_server_ = *std::move(server);
+  return {};
+}
+
+Status Node::attach_disk(const std::string& vm, ring::Connection& connection) {
+  const std::lock_guard lock(vms_mutex_);
+  const auto found = vms_.find(vm);
+  if (found == vms_.end()) {
+    return no_such_vm(vm);
+  }
+  if (found->second->connected()) {
+    return Error{ErrorCode::kExists, "the disk of '" + vm + "' is in use by a VM"};
+  }
+  found->second->attach(std::move(connection));
+  return {};
+}
+
+Status Node::add_configured_vms() {
+  for (const VmRequest& wanted : config_.vms) {
+    if (stranded_.contains(wanted.name)) {
+      continue;
+    }
+    if (const auto there = vms_.find(wanted.name); there != vms_.end()) {
+      const VmOptions& options = there->second->options();
+      if (options.size_bytes != wanted.size_bytes ||
+          options.backing.path != options_for({wanted, options.block_size}).backing.path) {
+        log_warning("vm_differs_from_the_configuration",
+                    {{"vm", wanted.name},
+                     {"size", options.size_bytes},
+                     {"backing", options.backing.path},
+                     {"detail", "it goes on as it was: it holds pages"}});
+      }
+      continue;
+    }
+    if (const Result<VmView> added = add_vm(wanted); !added) {
+      return Error{added.error().code, "VM '" + wanted.name + "': " + added.error().text};
+    }
+  }
   return {};
 }
 
 Node::~Node() {
   interval_thread_.reset();
+  ring_server_.reset();  // its clients' pages stay for the next life
   const std::lock_guard changes(changes_mutex_);
+  for (const auto& [name, vm] : vms_) {
+    if (!vm->idle_and_empty()) {
+      vm->keep();
+    }
+  }
   vms_.clear();
 }
 
-VmOptions Node::options_for(const VmRequest& request) const {
+VmOptions Node::options_for(const VmRecord& record) const {
+  const VmRequest& request = record.request;
   const bool own = request.backing_path.empty();
   using Origin = BackingOptions::Origin;
   using Content = BackingOptions::Content;
@@ -150,8 +323,10 @@ VmOptions Node::options_for(const VmRequest& request) const {
                       .size_bytes = request.size_bytes,
                       .origin = own ? Origin::kCreate : Origin::kUse,
                       .content = request.discard_backing ? Content::kDiscard : Content::kKeep},
-          .block_size = config_.block_size,
-          .demotion_pages_per_second = config_.demotion_pages_per_second};
+          .block_size = record.block_size,
+          .demotion_pages_per_second = config_.demotion_pages_per_second,
+          .map_path = arena_.path_of(kMapSuffix + request.name),
+          .description = describe(record)};
 }
 
 Result<VmView> Node::add_vm(const VmRequest& request) {
@@ -166,10 +341,16 @@ Result<VmView> Node::add_vm(const VmRequest& request) {
                                            "': choose another name, or remove it first"};
     }
   }
+  if (const auto found = stranded_.find(request.name); found != stranded_.end()) {
+    return Error{ErrorCode::kExists,
+                 "the pages of a VM '" + request.name + "' are still held, which could not be" +
+                     " brought back: " + found->second + ". Mend that and start the daemon again," +
+                     " or give the pages up: fallow vm remove " + request.name};
+  }
   if (count > kVmsMax) {
     return failed("there are " + std::to_string(kVmsMax) + " VMs already, as many as there can be");
   }
-  auto vm = VmExport::create(*store_, clock_, options_for(request));
+  auto vm = VmExport::create(*store_, clock_, options_for({request, config_.block_size}));
   if (!vm) {
     return vm.error();
   }
@@ -185,6 +366,9 @@ Result<VmView> Node::add_vm(const VmRequest& request) {
 
 Status Node::remove_vm(const std::string& name, RemoveMode mode) {
   const std::lock_guard changes(changes_mutex_);
+  if (stranded_.contains(name)) {
+    return remove_stranded(name);
+  }
   std::unique_ptr<VmExport> gone;
   {
     const std::lock_guard lock(vms_mutex_);
@@ -200,6 +384,17 @@ Status Node::remove_vm(const std::string& name, RemoveMode mode) {
     vms_.erase(found);
   }
   gone.reset();
+  log_info("vm_removed", {{"vm", name}});
+  return {};
+}
+
+Status Node::remove_stranded(const std::string& name) {
+  std::error_code error;
+  std::filesystem::remove(arena_.path_of(kMapSuffix + name), error);
+  if (const auto client = store_->find_client(name)) {
+    FALLOW_TRY(store_->remove_client(*client));
+  }
+  stranded_.erase(name);
   log_info("vm_removed", {{"vm", name}});
   return {};
 }

@@ -11,12 +11,15 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "frontend/ring/ring_server.h"
 #include "memory/arena.h"
 #include "node/config.h"
 #include "node/controller.h"
 #include "node/interval_thread.h"
 #include "node/operations.h"
+#include "node/ring_clients.h"
 #include "node/vm_export.h"
+#include "node/vm_record.h"
 #include "tmem/store.h"
 
 namespace fallow::node {
@@ -32,9 +35,11 @@ class Node final : public Operations {
  public:
   // Frames and store, no VMs yet. `clock` must outlive the node.
   static Result<std::unique_ptr<Node>> create(const Config& config, const Clock& clock);
-  // Adds the configuration's VMs, all or none, and starts the controller.
+  // Brings the VMs of a life before back, adds those of the configuration that are new, and starts
+  // the controller. A VM that cannot be brought back is told and left as it is; one of the
+  // configuration that cannot be added is an error.
   Status start();
-  // Removes every VM.
+  // VMs that hold pages or are connected are left for the next life; the others go.
   ~Node() override;
 
   [[nodiscard]] NodeView status() const override;
@@ -52,10 +57,18 @@ class Node final : public Operations {
 
  private:
   class StoreAccounts;
+  class RingDoor;
   using Vms = std::map<std::string, std::unique_ptr<VmExport>>;
 
   Node(const Config& config, const Clock& clock, memory::Arena arena);
-  [[nodiscard]] VmOptions options_for(const VmRequest& request) const;
+  [[nodiscard]] VmOptions options_for(const VmRecord& record) const;
+  void restore_vms();
+  void restore_vm(const std::string& map_path);
+  void remove_half_made_clients();
+  Status add_configured_vms();
+  Status open_ring_door();
+  [[nodiscard]] Status attach_disk(const std::string& vm, ring::Connection& connection);
+  Status remove_stranded(const std::string& name);
   [[nodiscard]] VmView view_of(const VmExport& vm, const tmem::ClientStatistics& client) const;
   [[nodiscard]] NodeView status_locked(const std::vector<tmem::ClientStatistics>& clients) const;
   [[nodiscard]] Result<VmView> show_locked(const std::string& name) const;
@@ -64,14 +77,20 @@ class Node final : public Operations {
   const Clock& clock_;
   const std::uint64_t started_ns_;
   std::optional<gid_t> socket_group_;
+  std::optional<gid_t> ring_socket_group_;
   memory::Arena arena_;
   std::unique_ptr<tmem::Store> store_;
   std::unique_ptr<StoreAccounts> accounts_;
   std::unique_ptr<Controller> controller_;
 
   std::mutex changes_mutex_;  // one VM comes or goes at a time; taken before vms_mutex_
+  // VMs of a life before that could not be brought back, and why. Guarded by changes_mutex_.
+  std::map<std::string, std::string> stranded_;
   mutable std::mutex vms_mutex_;
   Vms vms_;  // guarded by vms_mutex_, never held while a VM is made or unmade
+  std::unique_ptr<RingClients> ring_clients_;
+  std::unique_ptr<RingDoor> ring_door_;
+  std::unique_ptr<RingServer> ring_server_;
   std::unique_ptr<IntervalThread> interval_thread_;
 };
 

@@ -237,6 +237,91 @@ TEST_F(NodeTest, Start_badConfiguredVm_saysWhich) {
   EXPECT_THAT(started.error().text, HasSubstr("VM 'b'"));
 }
 
+TEST_F(NodeTest, Restart_vmsAreBackWithTheirPages) {
+  const std::string file = file_of(kVmBytes, "file");
+  ASSERT_TRUE(node().add_vm({"a", kVmBytes, file, false}).ok());
+  ASSERT_TRUE(node().add_vm({"b", kVmBytes, "", false}).ok());
+  {
+    auto front = TestFrontEnd::connect(node().show_vm("a")->socket_path, {});
+    ASSERT_TRUE(front.ok());
+    ASSERT_EQ((*front)->write(8192, page_of(7)), VIRTIO_BLK_S_OK);
+  }
+  node_.reset();
+  EXPECT_FALSE(exists(config_.backing_dir + "/b.img"));  // it held nothing
+  ASSERT_TRUE(node().start().ok());
+  EXPECT_EQ(node().status().epoch, 2u);
+  const NodeSnapshot snapshot = node().list_vms();
+  ASSERT_EQ(snapshot.vms.size(), 1u);
+  EXPECT_EQ(snapshot.vms[0].backing_path, file);
+  EXPECT_EQ(snapshot.vms[0].used, 1u);
+  auto front = TestFrontEnd::connect(snapshot.vms[0].socket_path, {});
+  ASSERT_TRUE(front.ok());
+  std::array<std::byte, kPageSize> data;
+  ASSERT_EQ((*front)->read(8192, data), VIRTIO_BLK_S_OK);
+  EXPECT_EQ(data, page_of(7));
+}
+
+TEST_F(NodeTest, Restart_configuredVm_isTheOneThatWasThere) {
+  config_.vms = {{"a", kVmBytes, "", false}};
+  ASSERT_TRUE(node().start().ok());
+  {
+    auto front = TestFrontEnd::connect(node().show_vm("a")->socket_path, {});
+    ASSERT_EQ((*front)->write(0, page_of(7)), VIRTIO_BLK_S_OK);
+  }
+  node_.reset();
+  ASSERT_TRUE(node().start().ok());
+  EXPECT_EQ(node().show_vm("a")->used, 1u);
+}
+
+TEST_F(NodeTest, Restart_vmWhoseBackingFileIsGone_isToldAndItsPagesStay) {
+  const std::string file = file_of(kVmBytes, "file");
+  ASSERT_TRUE(node().add_vm({"a", kVmBytes, file, false}).ok());
+  {
+    auto front = TestFrontEnd::connect(node().show_vm("a")->socket_path, {});
+    ASSERT_EQ((*front)->write(0, page_of(7)), VIRTIO_BLK_S_OK);
+  }
+  node_.reset();
+  ::rename(file.c_str(), (file + ".away").c_str());
+  ASSERT_TRUE(node().start().ok());
+  EXPECT_EQ(node().list_vms().vms.size(), 0u);
+  EXPECT_EQ(node().status().frames_free, node().status().frames_total - 1);
+  EXPECT_THAT(node().add_vm({"a", kVmBytes, "", false}).error().text, HasSubstr("is gone"));
+  node_.reset();
+  ::rename((file + ".away").c_str(), file.c_str());
+  ASSERT_TRUE(node().start().ok());
+  EXPECT_EQ(node().show_vm("a")->used, 1u);
+}
+
+TEST_F(NodeTest, Restart_vmThatCannotComeBack_canBeGivenUp) {
+  const std::string file = file_of(kVmBytes, "file");
+  ASSERT_TRUE(node().add_vm({"a", kVmBytes, file, false}).ok());
+  {
+    auto front = TestFrontEnd::connect(node().show_vm("a")->socket_path, {});
+    ASSERT_EQ((*front)->write(0, page_of(7)), VIRTIO_BLK_S_OK);
+  }
+  node_.reset();
+  ::unlink(file.c_str());
+  ASSERT_TRUE(node().start().ok());
+  EXPECT_TRUE(node().remove_vm("a", RemoveMode::kIfIdle).ok());
+  EXPECT_EQ(node().status().frames_free, node().status().frames_total);
+  EXPECT_TRUE(node().add_vm({"a", kVmBytes, "", false}).ok());
+}
+
+TEST_F(NodeTest, Restart_otherMemory_refusedWhilePagesAreHeld) {
+  ASSERT_TRUE(node().add_vm({"a", kVmBytes, "", false}).ok());
+  {
+    auto front = TestFrontEnd::connect(node().show_vm("a")->socket_path, {});
+    ASSERT_EQ((*front)->write(0, page_of(7)), VIRTIO_BLK_S_OK);
+  }
+  node_.reset();
+  config_.memory_bytes *= 2;
+  EXPECT_THAT(Node::create(config_, clock_).error().text, HasSubstr("memory = \"8388608\""));
+  config_.discard_pages = true;
+  ASSERT_TRUE(node().start().ok());
+  EXPECT_EQ(node().list_vms().vms.size(), 0u);
+  EXPECT_TRUE(node().add_vm({"a", kVmBytes, "", false}).ok());
+}
+
 TEST_F(NodeTest, SocketGroup_mayOpenTheVmsSocket) {
   config_.socket_group = ::getgrgid(::getegid())->gr_name;
   const auto vm = node().add_vm({"a", kVmBytes, "", false});

@@ -28,17 +28,59 @@ Status VmExport::open(const Clock& clock) {
   client_ = *client;
   has_client_ = true;
   FALLOW_TRY(make_device(clock, *std::move(backing)));
+  return serve(clock);
+}
+
+Result<std::unique_ptr<VmExport>> VmExport::restore(tmem::Store& store, const Clock& clock,
+                                                    const VmOptions& options, LocationMap map) {
+  std::unique_ptr<VmExport> vm(new VmExport(store, options));
+  vm->kept_ = true;  // whatever goes wrong, its pages stay
+  FALLOW_TRY(vm->reopen(clock, std::move(map)));
+  vm->kept_ = false;
+  return vm;
+}
+
+Status VmExport::reopen(const Clock& clock, LocationMap map) {
+  restored_ = true;
+  const auto client = store_.find_client(options_.name);
+  if (!client) {
+    return failed("its pages are not in the arena");
+  }
+  client_ = *client;
+  BackingOptions options = options_.backing;
+  options.content = BackingOptions::Content::kRecover;
+  auto backing = BackingFile::open(options);
+  if (!backing) {
+    return backing.error();
+  }
+  auto device = SwapDevice::recover(store_, client_, clock, *std::move(backing), device_options(),
+                                    std::move(map));
+  if (!device) {
+    return device.error();
+  }
+  device_ = *std::move(device);
+  has_client_ = true;
+  has_backing_ = true;
+  return serve(clock);
+}
+
+Status VmExport::serve(const Clock& clock) {
   FALLOW_TRY(export_device());
+  ring_disk_ = std::make_unique<RingDisk>(*loop_, *device_, clock);
   FALLOW_TRY(open_to_group());
   return start_loop();
 }
 
+DeviceOptions VmExport::device_options() const {
+  return {.size_bytes = options_.size_bytes,
+          .logical_block_size = options_.block_size,
+          .demotion_pages_per_second = options_.demotion_pages_per_second,
+          .map_path = options_.map_path,
+          .description = options_.description};
+}
+
 Status VmExport::make_device(const Clock& clock, std::unique_ptr<BackingStore> backing) {
-  const DeviceOptions device_options{
-      .size_bytes = options_.size_bytes,
-      .logical_block_size = options_.block_size,
-      .demotion_pages_per_second = options_.demotion_pages_per_second};
-  auto device = SwapDevice::create(store_, client_, clock, std::move(backing), device_options);
+  auto device = SwapDevice::create(store_, client_, clock, std::move(backing), device_options());
   if (!device) {
     return device.error();
   }
@@ -52,9 +94,11 @@ Status VmExport::export_device() {
     return loop.error();
   }
   loop_ = *std::move(loop);
-  auto exported = VhostUserBlk::create(
-      *loop_, *device_,
-      {.name = options_.name, .socket_path = options_.socket_path, .serial = options_.name});
+  auto exported = VhostUserBlk::create(*loop_, *device_,
+                                       {.name = options_.name,
+                                        .socket_path = options_.socket_path,
+                                        .serial = options_.name,
+                                        .recovered = restored_});
   if (!exported) {
     return exported.error();
   }
@@ -90,7 +134,14 @@ VmExport::~VmExport() {
   if (thread_.joinable()) {
     stop_loop();
   }
+  ring_disk_.reset();
   export_.reset();
+  if (kept_) {
+    if (device_ != nullptr) {
+      device_->keep();
+    }
+    return;
+  }
   if (has_backing_) {
     remove_own_backing_file();
   }
@@ -101,8 +152,13 @@ VmExport::~VmExport() {
 }
 
 void VmExport::stop_loop() {
-  loop_->post([this] { export_->stop([this] { loop_->stop(); }); });
+  loop_->post([this] { ring_disk_->stop([this] { export_->stop([this] { loop_->stop(); }); }); });
   thread_.join();
+}
+
+void VmExport::attach(ring::Connection connection) {
+  auto shared = std::make_shared<ring::Connection>(std::move(connection));
+  loop_->post([this, shared] { ring_disk_->adopt(std::move(*shared)); });
 }
 
 // While the device still holds its lock: a new life's file of the same name must not be hit.

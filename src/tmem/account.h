@@ -41,6 +41,8 @@ class Account {
     } while (!used_.compare_exchange_weak(used, used + 1, std::memory_order_relaxed));
     return true;
   }
+  // For a frame that is held already.
+  void charge() { used_.fetch_add(1, std::memory_order_relaxed); }
   void uncharge() { used_.fetch_sub(1, std::memory_order_relaxed); }
 
   [[nodiscard]] std::uint64_t used() const { return used_.load(std::memory_order_relaxed); }

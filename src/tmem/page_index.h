@@ -50,7 +50,8 @@ class AgeList {
 struct alignas(64) Shard {
   std::mutex mutex;
   std::uint32_t number = 0;
-  AgeList ephemeral;  // frames of ephemeral pools, least recently used first
+  AgeList ephemeral;                // frames of ephemeral pools, least recently used first
+  std::uint32_t spare = kNoRecord;  // the frame that the shard's next replacement is written to
 };
 
 // A large array on huge pages where the host has them: random access into it then mostly spares the
@@ -73,7 +74,7 @@ class HugeArray {
 // number. A key always belongs to the same shard; call with that shard's lock held.
 class PageIndex {
  public:
-  static constexpr std::uint32_t kShards = 64;
+  static constexpr std::uint32_t kShards = memory::kSpareFrames;  // each shard has one
 
   PageIndex(std::span<memory::FrameRecord> records, std::uint64_t seed);
 

@@ -6,8 +6,8 @@
 #include <cstring>
 
 #include "base/check.h"
-#include "base/text.h"
 #include "memory/page_copy.h"
+#include "tmem/store_slots.h"
 
 namespace fallow::tmem {
 
@@ -19,23 +19,6 @@ using memory::FrameState;
 // each of the pattern records.
 static_assert((sizeof(FrameRecord) + PageIndex::kBytesPerRecord) * 9 / 8 * 50 < kPageSize,
               "memory beyond frames must stay under 2% of them");
-
-struct Store::Client {
-  std::atomic<std::uint32_t> id{0};  // 0: free
-  std::string name;                  // guarded by control_mutex_
-  Counters last;                     // at the end of the last interval; guarded by control_mutex_
-  Account account;
-};
-
-struct Store::Pool {
-  std::atomic<std::uint32_t> id{0};  // 0: free or being destroyed
-  std::atomic<Account*> account{nullptr};
-  std::uint32_t client = 0;  // guarded by control_mutex_
-  std::atomic<PoolKind> kind{PoolKind::kPersistent};
-  // By shard, each guarded by that shard's lock. Frames of ephemeral pools are in Shard::ephemeral.
-  std::array<AgeList, PageIndex::kShards> frames;
-  std::array<AgeList, PageIndex::kShards> patterns;
-};
 
 // One put on its way through the functions below.
 struct Store::Put {
@@ -78,30 +61,23 @@ std::uint64_t seed_from_kernel() {
   return seed;
 }
 
-// The next id of a slot: never 0, and another one each time the slot is used again.
-std::uint32_t next_id(std::uint32_t last, std::uint32_t slot, std::uint32_t slots) {
-  const std::uint32_t id = last == 0 ? slot + slots : last + slots;
-  return id < slots ? slot + slots : id;
-}
-
 }  // namespace
 
 Result<std::unique_ptr<Store>> Store::create(memory::Arena& arena, const Clock& clock,
                                              const StoreOptions& options) {
   const std::uint64_t seed = options.hash_seed != 0 ? options.hash_seed : seed_from_kernel();
-  return std::unique_ptr<Store>(new Store(arena, clock, seed));
+  std::unique_ptr<Store> store(new Store(arena, clock, seed));
+  store->recover();
+  return store;
 }
 
 Store::Store(memory::Arena& arena, const Clock& clock, std::uint64_t seed)
     : arena_(arena),
       clock_(clock),
-      zone_(arena.node(), arena.frames()),
-      index_({&arena.record(0), std::size_t{arena.frames()} + arena.patterns()}, seed),
+      zone_(arena.node(), arena.frame_records()),
+      index_({&arena.record(0), arena.records()}, seed),
       free_patterns_(arena.patterns()),
-      free_pattern_count_(arena.patterns()) {
-  for (std::uint32_t i = 0; i < arena.patterns(); ++i) {
-    free_patterns_.insert(i);
-  }
+      free_pattern_count_(0) {
   for (auto& age : oldest_ephemeral_) {
     age.store(kNoAge, std::memory_order_relaxed);
   }
@@ -116,9 +92,7 @@ Store::~Store() {
   }
 }
 
-// Clients and pools: rare, under control_mutex_.
-
-Store::Client* Store::find_client(ClientId id) const {
+Store::Client* Store::client_of(ClientId id) const {
   Client* client = clients_[id.value % memory::kClientsMax].load(std::memory_order_acquire);
   const bool current =
       client != nullptr && id.value != 0 && client->id.load(std::memory_order_acquire) == id.value;
@@ -131,111 +105,6 @@ Store::Pool* Store::find_pool(PoolId id) const {
   const bool current =
       pool != nullptr && id.value != 0 && pool->id.load(std::memory_order_acquire) == id.value;
   return current ? pool : nullptr;
-}
-
-Result<ClientId> Store::add_client(std::string_view name) {
-  FALLOW_TRY(check_name(name));
-  const std::lock_guard lock(control_mutex_);
-  std::optional<std::uint32_t> free;
-  for (std::uint32_t i = 0; i < memory::kClientsMax; ++i) {
-    const Client* client = clients_[i].load();
-    if (client == nullptr || client->id.load() == 0) {
-      free = free ? free : std::optional(i);
-    } else if (client->name == name) {
-      return Error{ErrorCode::kExists, "'" + std::string(name) + "' exists already"};
-    }
-  }
-  if (!free) {
-    return failed("there are " + std::to_string(memory::kClientsMax) +
-                  " clients, which is the most");
-  }
-  if (clients_[*free].load() == nullptr) {
-    clients_[*free].store(new Client, std::memory_order_release);
-  }
-  Client& client = *clients_[*free].load();
-  memory::ClientRecord& record = arena_.clients()[*free];
-  const std::uint32_t id = next_id(record.last_id, *free, memory::kClientsMax);
-  client.name = name;
-  client.last = {};
-  client.account.reset();
-  std::memset(record.name, 0, sizeof record.name);
-  std::memcpy(record.name, name.data(), name.size());
-  record.last_id = id;
-  std::atomic_ref(record.id).store(id);
-  client.id.store(id, std::memory_order_release);
-  return ClientId(id);
-}
-
-Status Store::remove_client(ClientId id) {
-  const std::lock_guard lock(control_mutex_);
-  Client* client = find_client(id);
-  if (client == nullptr) {
-    return Error{ErrorCode::kNotFound, "no such client"};
-  }
-  for (auto& slot : pools_) {
-    Pool* pool = slot.load();
-    if (pool != nullptr && pool->id.load() != 0 && pool->client == id.value) {
-      FALLOW_TRY(destroy_pool_locked(PoolId(pool->id.load())));
-    }
-  }
-  std::atomic_ref(arena_.clients()[id.value % memory::kClientsMax].id).store(0u);
-  client->id.store(0, std::memory_order_release);
-  return {};
-}
-
-Result<PoolId> Store::create_pool(ClientId owner, PoolKind kind) {
-  const std::lock_guard lock(control_mutex_);
-  Client* client = find_client(owner);
-  if (client == nullptr) {
-    return Error{ErrorCode::kNotFound, "no such client"};
-  }
-  for (std::uint32_t i = 0; i < memory::kPoolsMax; ++i) {
-    Pool* pool = pools_[i].load();
-    if (pool != nullptr && pool->id.load() != 0) {
-      continue;
-    }
-    if (pool == nullptr) {
-      pool = new Pool;
-      pools_[i].store(pool, std::memory_order_release);
-    }
-    memory::PoolRecord& record = arena_.pools()[i];
-    const std::uint32_t id = next_id(record.last_id, i, memory::kPoolsMax);
-    pool->account.store(&client->account);
-    pool->client = owner.value;
-    pool->kind.store(kind);
-    record.client = owner.value;
-    record.kind = static_cast<std::uint32_t>(kind);
-    record.last_id = id;
-    std::atomic_ref(record.id).store(id);
-    pool->id.store(id, std::memory_order_release);
-    return PoolId(id);
-  }
-  return failed("there are " + std::to_string(memory::kPoolsMax) + " pools, which is the most");
-}
-
-Status Store::destroy_pool(PoolId id) {
-  const std::lock_guard lock(control_mutex_);
-  return destroy_pool_locked(id);
-}
-
-Status Store::destroy_pool_locked(PoolId id) {
-  Pool* pool = find_pool(id);
-  if (pool == nullptr) {
-    return Error{ErrorCode::kNotFound, "no such pool"};
-  }
-  // Close first, then sweep: a put that still came in holds some shard's lock, and the sweep takes
-  // every shard's lock after it.
-  pool->id.store(0, std::memory_order_release);
-  remove_matching(*pool, id, std::nullopt);
-  std::atomic_ref(arena_.pools()[id.value % memory::kPoolsMax].id).store(0u);
-  return {};
-}
-
-void Store::set_target(ClientId id, std::uint64_t frames) {
-  const std::lock_guard lock(control_mutex_);
-  if (Client* client = find_client(id)) {
-    client->account.set_target(frames);
-  }
 }
 
 // Put.
@@ -306,8 +175,6 @@ PutResult Store::put_locked(Put& put) {
 }
 
 // A replacement counts as a flush and a put: it is refused when even without the old page the
-// client would be at its target.
-// A replacement counts as a flush and a put: it is refused when even without the old page the
 // client would be at its target. When key and page move between a frame and a pattern record, the
 // new record is whole before the old one goes.
 PutResult Store::replace(Put& put, std::uint32_t record) {
@@ -315,7 +182,7 @@ PutResult Store::replace(Put& put, std::uint32_t record) {
   const bool closed = put.account.target() == 0;
   if (!closed && is_pattern(record)) {
     if (put.word) {
-      return replace_in_place(put, record);
+      return replace_pattern(put, record);
     }
     const PutResult result = insert(put);
     remove(put.pool, put.place, record);
@@ -329,18 +196,33 @@ PutResult Store::replace(Put& put, std::uint32_t record) {
     remove(put.pool, put.place, record);
     return PutResult::kOverTarget;
   }
-  return replace_in_place(put, record);
+  return replace_in_frame(put, record);
 }
 
-PutResult Store::replace_in_place(Put& put, std::uint32_t record) {
+// The shard's spare frame takes the new page, and what the old one was in becomes the spare.
+PutResult Store::replace_in_frame(Put& put, std::uint32_t old) {
+  const std::uint32_t record = put.place.shard->spare;
+  memory::publish(arena_.record(record), FrameState::kFilling);
+  seal_record(put, record, memory::copy_into_frame(arena_.frame(record), put.page));
+  AgeList& list = list_of(put.pool, *put.place.shard, old);
+  list.remove(index_.links(), old);
+  list.push_newest(index_.links(), record, put.age);
+  index_.erase(put.place, old);
+  index_.insert(put.place, record);
+  memory::publish(arena_.record(old), FrameState::kFree);
+  put.place.shard->spare = old;
+  note_oldest_ephemeral(*put.place.shard);
+  return PutResult::kStored;
+}
+
+// A pattern's word is its record's own. Were the process killed within these few stores, the page
+// would be lost, until it is put again.
+PutResult Store::replace_pattern(Put& put, std::uint32_t record) {
   memory::publish(arena_.record(record), FrameState::kReplacing);
-  const std::uint64_t content =
-      is_pattern(record) ? *put.word : memory::copy_into_frame(arena_.frame(record), put.page);
-  seal_record(put, record, content);
+  seal_record(put, record, *put.word);
   AgeList& list = list_of(put.pool, *put.place.shard, record);
   list.remove(index_.links(), record);
   list.push_newest(index_.links(), record, put.age);
-  note_oldest_ephemeral(*put.place.shard);
   return PutResult::kStored;
 }
 
@@ -388,7 +270,7 @@ bool Store::insert_pattern(Put& put) {
     free_patterns_.erase(*slot);
     free_pattern_count_.fetch_sub(1, std::memory_order_relaxed);
   }
-  const auto record = static_cast<std::uint32_t>(arena_.frames() + *slot);
+  const auto record = static_cast<std::uint32_t>(arena_.frame_records() + *slot);
   memory::publish(arena_.record(record), FrameState::kFilling);
   seal_record(put, record, *put.word);
   link(put, record);
@@ -506,7 +388,10 @@ GetResult Store::get(const PageKey& key, std::byte* page) {
   const std::lock_guard lock(place.shard->mutex);
   const std::uint32_t record = index_.find(place, key);
   if (record == kNoRecord) {
-    return GetResult::kMissing;
+    return pool->suspect.load(std::memory_order_relaxed) ? GetResult::kLost : GetResult::kMissing;
+  }
+  if (memory::load_state(arena_.record(record)) != FrameState::kHeld) {
+    return GetResult::kLost;  // recovery found it overwritten halfway, or damaged
   }
   if (is_pattern(record)) {
     memory::fill_page(page, arena_.record(record).content);
@@ -551,15 +436,24 @@ bool Store::flush_counted(const PageKey& key, Account::Counter Account::*counter
 
 // 004, Algorithm 1, lines 23-26. The shard is locked.
 void Store::remove(Pool& pool, const PageIndex::Place& place, std::uint32_t record) {
+  detach(pool, place, record);
+  if (is_pattern(record)) {
+    const std::lock_guard lock(patterns_mutex_);
+    free_patterns_.insert(record - arena_.frame_records());
+    free_pattern_count_.fetch_add(1, std::memory_order_relaxed);
+  } else {
+    zone_.free_frame({arena_.node(), record});
+  }
+}
+
+// The record holds nothing any more, and is not yet free to be taken.
+void Store::detach(Pool& pool, const PageIndex::Place& place, std::uint32_t record) {
   Account& account = *pool.account.load(std::memory_order_relaxed);
   memory::publish(arena_.record(record), FrameState::kFree);
   index_.erase(place, record);
   list_of(pool, *place.shard, record).remove(index_.links(), record);
   if (is_pattern(record)) {
     account.patterns.fetch_sub(1, std::memory_order_relaxed);
-    const std::lock_guard lock(patterns_mutex_);
-    free_patterns_.insert(record - arena_.frames());
-    free_pattern_count_.fetch_add(1, std::memory_order_relaxed);
     return;
   }
   if (pool.kind.load(std::memory_order_relaxed) == PoolKind::kEphemeral) {
@@ -567,7 +461,6 @@ void Store::remove(Pool& pool, const PageIndex::Place& place, std::uint32_t reco
     note_oldest_ephemeral(*place.shard);
   }
   account.uncharge();
-  zone_.free_frame({arena_.node(), record});
 }
 
 std::uint64_t Store::flush_object(PoolId id, std::uint64_t object) {
@@ -633,6 +526,34 @@ std::uint64_t Store::remove_from_list(Pool& pool, PoolId id, AgeList& list,
   return pages;
 }
 
+// Looking at all of a pool.
+
+void Store::visit_pages(PoolId id,
+                        const std::function<void(const PageKey&, PageCondition)>& visit) {
+  Pool* pool = find_pool(id);
+  if (pool == nullptr) {
+    return;
+  }
+  const auto visit_list = [&](const AgeList& list) {
+    for (std::uint32_t at = list.oldest(); at != kNoRecord; at = index_.links()[at].age_next) {
+      FrameRecord& record = arena_.record(at);
+      if (record.pool == id.value) {
+        const bool held = memory::load_state(record) == FrameState::kHeld;
+        visit({id, record.object, record.index},
+              held ? PageCondition::kWhole : PageCondition::kLost);
+      }
+    }
+  };
+  for (Shard& shard : index_.shards()) {
+    const std::lock_guard lock(shard.mutex);
+    visit_list(pool->frames[shard.number]);
+    visit_list(pool->patterns[shard.number]);
+    if (pool->kind.load(std::memory_order_relaxed) == PoolKind::kEphemeral) {
+      visit_list(shard.ephemeral);
+    }
+  }
+}
+
 // Demotion.
 
 std::size_t Store::oldest(PoolId id, std::span<PageKey> keys) {
@@ -663,73 +584,6 @@ std::size_t Store::oldest(PoolId id, std::span<PageKey> keys) {
     keys[i] = candidates[i].key;
   }
   return count;
-}
-
-// Statistics.
-
-Store::Allowance Store::allowance(ClientId id) const {
-  const Client* client = find_client(id);
-  if (client == nullptr) {
-    return {};
-  }
-  const Account& account = client->account;
-  return {account.used(), account.target()};
-}
-
-ClientStatistics Store::statistics_of(const Client& client) const {
-  const Account& account = client.account;
-  ClientStatistics result;
-  result.id = ClientId(client.id.load());
-  result.name = client.name;
-  result.used = account.used();
-  result.target = account.target();
-  result.patterns = account.patterns.load(std::memory_order_relaxed);
-  result.total = account.counters();
-  return result;
-}
-
-std::vector<ClientStatistics> Store::statistics() const {
-  const std::lock_guard lock(control_mutex_);
-  std::vector<ClientStatistics> result;
-  for (const auto& slot : clients_) {
-    const Client* client = slot.load();
-    if (client != nullptr && client->id.load() != 0) {
-      result.push_back(statistics_of(*client));
-    }
-  }
-  return result;
-}
-
-std::optional<ClientStatistics> Store::statistics(ClientId id) const {
-  const std::lock_guard lock(control_mutex_);
-  const Client* client = find_client(id);
-  return client != nullptr ? std::optional(statistics_of(*client)) : std::nullopt;
-}
-
-std::vector<ClientStatistics> Store::take_interval() {
-  std::vector<ClientStatistics> result = statistics();
-  const std::lock_guard lock(control_mutex_);
-  for (ClientStatistics& statistics : result) {
-    if (Client* client = find_client(statistics.id)) {
-      statistics.interval = statistics.total - client->last;
-      client->last = statistics.total;
-    }
-  }
-  return result;
-}
-
-LatencySnapshot Store::latency(ClientId id) const {
-  const Client* client = find_client(id);
-  if (client == nullptr) {
-    return {};
-  }
-  const Account& account = client->account;
-  return {account.put_ns.snapshot(), account.get_ns.snapshot()};
-}
-
-std::uint64_t Store::overhead_bytes() const {
-  const std::uint64_t records = std::uint64_t{arena_.frames()} + arena_.patterns();
-  return arena_.table_bytes() + records * PageIndex::kBytesPerRecord;
 }
 
 }  // namespace fallow::tmem

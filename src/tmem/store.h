@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -36,7 +37,30 @@ enum class PutResult : std::uint8_t {
   kNoPool,      // no such pool
 };
 
-enum class GetResult : std::uint8_t { kFound, kMissing };
+enum class GetResult : std::uint8_t {
+  kFound,
+  kMissing,
+  kLost,  // the page was acknowledged once and did not survive; until it is put or flushed
+};
+
+// What is known of a page that recovery found.
+enum class PageCondition : std::uint8_t { kWhole, kLost };
+
+// What Store::create() found in an arena of a life before.
+struct RecoveryReport {
+  std::uint64_t pages = 0;            // whole, in frames
+  std::uint64_t patterns = 0;         // whole, without frames
+  std::uint64_t unfinished = 0;       // puts that were not acknowledged: gone
+  std::uint64_t lost = 0;             // overwritten halfway, or the checksum is wrong: answer kLost
+  std::uint64_t damaged_records = 0;  // of unknown keys: any persistent pool may miss a page
+  std::uint64_t elapsed_ns = 0;
+};
+
+// Proves that a client which comes back after the daemon's death is the one that went.
+struct ClientSecret {
+  std::array<std::uint64_t, 2> words{};
+  bool operator==(const ClientSecret&) const = default;
+};
 
 struct ClientStatistics {
   ClientId id;
@@ -75,17 +99,30 @@ class Store {
  public:
   static constexpr std::uint64_t kLatencySampling = 16;
 
-  // `arena` and `clock` must outlive the store; the arena's table must be empty.
+  // `arena` and `clock` must outlive the store. An arena of a life before gives clients, pools,
+  // targets and pages back; every page's checksum is verified.
   static Result<std::unique_ptr<Store>> create(memory::Arena& arena, const Clock& clock,
                                                const StoreOptions& options = {});
   ~Store();
 
+  [[nodiscard]] const RecoveryReport& recovery() const { return recovery_; }
+
   // Clients start with a target of 0. Errors: kExists for a name twice, kFailed when there are too
   // many.
-  Result<ClientId> add_client(std::string_view name);
+  Result<ClientId> add_client(std::string_view name, const ClientSecret& secret = {});
+  // Nothing when there is none.
+  [[nodiscard]] std::optional<ClientId> find_client(std::string_view name) const;
+  [[nodiscard]] ClientSecret secret_of(ClientId client) const;
   // Destroys its pools too.
   Status remove_client(ClientId client);
-  Result<PoolId> create_pool(ClientId client, PoolKind kind);
+  Result<PoolId> create_pool(ClientId client, PoolKind kind) {
+    return make_pool(client, kind, kNoLabel);
+  }
+  // The client's pool of that label (which is the client's choice, kNoLabel excepted), made when it
+  // is not there. Errors: kInvalid when it is there and of another kind.
+  Result<PoolId> open_pool(ClientId client, PoolKind kind, std::uint64_t label);
+  static constexpr std::uint64_t kNoLabel = ~std::uint64_t{0};
+  [[nodiscard]] bool owns_pool(ClientId client, PoolId pool) const;
   // All its pages are gone when this returns.
   Status destroy_pool(PoolId pool);
   // Unknown clients are ignored: one may leave while a decision about it is on its way.
@@ -94,7 +131,8 @@ class Store {
   // `page` is kPageSize readable bytes that a guest may be changing meanwhile: what is stored is
   // one reading of them.
   PutResult put(const PageKey& key, const std::byte* page);
-  // Fills kPageSize bytes at `page` when found; leaves them alone otherwise.
+  // Fills kPageSize bytes at `page` when found; leaves them alone otherwise. A page that is missing
+  // from a persistent pool is kLost when recovery met records whose keys it could not read.
   GetResult get(const PageKey& key, std::byte* page);
   // True when there was such a page.
   bool flush_page(const PageKey& key);
@@ -105,6 +143,10 @@ class Store {
   // pages that are put meanwhile into a part that is over stay. Number of pages freed.
   static constexpr std::uint32_t kFlushParts = PageIndex::kShards;
   std::uint64_t flush_part(PoolId pool, std::optional<std::uint64_t> object, std::uint32_t part);
+
+  // Every page of the pool, in no order, shard by shard under its lock: `visit` must be short and
+  // may not call the store.
+  void visit_pages(PoolId pool, const std::function<void(const PageKey&, PageCondition)>& visit);
 
   // The pool's pages that were put longest ago, oldest first, frames only (a page without a frame
   // frees none); returns how many of `keys` were filled. For batches of a few shards' worth the
@@ -137,9 +179,25 @@ class Store {
 
   Store(memory::Arena& arena, const Clock& clock, std::uint64_t seed);
 
+  // Recovery, single-threaded, before anybody else has the store.
+  void recover();
+  void recover_clients();
+  void recover_pools();
+  void recover_record(std::uint32_t record);
+  void adopt(Pool& pool, std::uint32_t record);
+  void suspect_all_pools();
+  void count_recovered();
+  Pool* make_pool_slot(std::uint32_t slot);
+  Client* make_client_slot(std::uint32_t slot);
+  void free_unused();
+
+  Result<PoolId> make_pool(ClientId client, PoolKind kind, std::uint64_t label);
+  Result<PoolId> make_pool_locked(ClientId client, PoolKind kind, std::uint64_t label);
   [[nodiscard]] Pool* find_pool(PoolId id) const;
-  [[nodiscard]] Client* find_client(ClientId id) const;
-  [[nodiscard]] bool is_pattern(std::uint32_t record) const { return record >= arena_.frames(); }
+  [[nodiscard]] Client* client_of(ClientId id) const;
+  [[nodiscard]] bool is_pattern(std::uint32_t record) const {
+    return record >= arena_.frame_records();
+  }
   [[nodiscard]] AgeList& list_of(Pool& pool, Shard& shard, std::uint32_t record);
 
   [[nodiscard]] std::optional<std::uint64_t> word_of(const Account& account,
@@ -147,13 +205,15 @@ class Store {
   [[nodiscard]] std::optional<PutResult> refuse_early(const Put& put) const;
   PutResult put_locked(Put& put);
   PutResult replace(Put& put, std::uint32_t record);
-  PutResult replace_in_place(Put& put, std::uint32_t record);
+  PutResult replace_in_frame(Put& put, std::uint32_t record);
+  PutResult replace_pattern(Put& put, std::uint32_t record);
   PutResult insert(Put& put);
   PutResult insert_frame(Put& put);
   bool insert_pattern(Put& put);
   void seal_record(const Put& put, std::uint32_t record, std::uint64_t content);
   void link(const Put& put, std::uint32_t record);
   void remove(Pool& pool, const PageIndex::Place& place, std::uint32_t record);
+  void detach(Pool& pool, const PageIndex::Place& place, std::uint32_t record);
   std::optional<memory::FrameAddress> take_frame(Shard& locked);
   std::optional<memory::FrameAddress> evict_ephemeral(Shard& locked);
   std::optional<memory::FrameAddress> evict_oldest_of(Shard& shard);
@@ -170,6 +230,7 @@ class Store {
 
   memory::Arena& arena_;
   const Clock& clock_;
+  RecoveryReport recovery_;
   memory::Zone zone_;
   PageIndex index_;
 

@@ -1,5 +1,6 @@
 // The store against a model of a few std::maps: single-threaded, every answer and every counter
-// must agree, refusals and evictions included. Then many threads, each checking its own keys.
+// must agree, refusals and evictions included, and what it holds outlives it. Then many threads,
+// each checking its own keys.
 
 #include <gtest/gtest.h>
 
@@ -142,7 +143,7 @@ class Model {
 class StoreModelTest : public testing::TestWithParam<std::uint64_t> {
  protected:
   void SetUp() override {
-    arena_.emplace(std::move(*memory::Arena::create(
+    arena_.emplace(std::move(*memory::Arena::open(
         {.directory = dir_.path(), .name = "t", .bytes = kFrames * kPageSize})));
     store_ = std::move(*Store::create(*arena_, clock_, {.hash_seed = GetParam() + 1}));
     for (std::size_t i = 0; i < 3; ++i) {
@@ -221,7 +222,35 @@ class StoreModelTest : public testing::TestWithParam<std::uint64_t> {
     }
   }
 
+  // The next life finds every page, every target and every pool in the frame table. In which order
+  // ephemeral pages were used is forgotten, so they go first.
+  void restart() {
+    while (!model_.recency.empty()) {
+      const PageKey key = model_.recency.front();
+      model_.drop(key);
+      ASSERT_TRUE(store_->flush_page(key));
+    }
+    store_.reset();
+    arena_.reset();
+    arena_.emplace(std::move(*memory::Arena::open(
+        {.directory = dir_.path(), .name = "t", .bytes = kFrames * kPageSize})));
+    ASSERT_TRUE(arena_->recovered());
+    store_ = std::move(*Store::create(*arena_, clock_, {.hash_seed = random_()}));
+    ASSERT_EQ(store_->recovery().pages + store_->recovery().patterns, model_.pages.size());
+    ASSERT_EQ(store_->recovery().lost, 0u);
+    const auto statistics = store_->statistics();
+    for (std::size_t i = 0; i < model_.clients.size(); ++i) {
+      model_.clients[i].counters = {};
+      ASSERT_EQ(statistics[i].target, model_.clients[i].target);
+    }
+    check_statistics();
+  }
+
   void step() {
+    if (random_() % 5'000 == 0) {
+      restart();
+      return;
+    }
     const std::uint64_t choice = random_() % 1000;
     if (choice < 500) {
       check_put();
@@ -264,7 +293,7 @@ class StoreThreadsTest : public testing::Test {
   static constexpr std::uint64_t kThreadFrames = 512;
 
   void SetUp() override {
-    arena_.emplace(std::move(*memory::Arena::create(
+    arena_.emplace(std::move(*memory::Arena::open(
         {.directory = dir_.path(), .name = "t", .bytes = kThreadFrames * kPageSize})));
     store_ = std::move(*Store::create(*arena_, clock_));
     client_ = *store_->add_client("a");

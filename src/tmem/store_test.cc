@@ -36,7 +36,7 @@ struct alignas(kPageSize) Page {
 class StoreTest : public testing::Test {
  protected:
   void start(std::uint64_t frames) {
-    auto arena = memory::Arena::create(
+    auto arena = memory::Arena::open(
         {.directory = dir_.path(), .name = "t", .bytes = frames * kPageSize, .node = NodeId(1)});
     ASSERT_TRUE(arena.ok()) << arena.error().text;
     arena_.emplace(std::move(*arena));
@@ -308,7 +308,7 @@ TEST_F(StoreTest, record_tellsTheWholePutToTheNextLife) {
   store_->put({pool, 77, 5}, Page::of(2).bytes);
   store_->put({pool, 77, 6}, Page::filled(9).bytes);
   int held = 0;
-  for (std::uint32_t i = 0; i < arena_->frames() + arena_->patterns(); ++i) {
+  for (std::uint32_t i = 0; i < arena_->records(); ++i) {
     memory::FrameRecord& record = arena_->record(i);
     if (load_state(record) != memory::FrameState::kHeld) {
       continue;
@@ -323,7 +323,7 @@ TEST_F(StoreTest, record_tellsTheWholePutToTheNextLife) {
       EXPECT_EQ(record.content, memory::page_checksum(arena_->frame(i)));
     } else {
       EXPECT_EQ(record.content, 9u);
-      EXPECT_GE(i, arena_->frames());
+      EXPECT_GE(i, arena_->frame_records());
     }
   }
   EXPECT_EQ(held, 2);

@@ -47,6 +47,8 @@ struct Fixture {
   GuestMemory memory = make_memory();
   vhost_user::Chain scratch;
   vhost_user::ExportCounters counters;
+  vhost_user::DirtyLog log;
+  bool logs_data = false;
   Owner owner;
 };
 
@@ -82,8 +84,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   settings.indirect = (options & 2) != 0;
   auto ring = vhost_user::Virtqueue::map(fixture.memory, settings);
   CHECK(ring.ok());
-  BlockQueue queue(std::move(*ring), {fixture.device, fixture.shape, fixture.memory,
-                                      fixture.scratch, fixture.counters, fixture.owner});
+  BlockQueue queue(std::move(*ring),
+                   {fixture.device, fixture.shape, fixture.memory, fixture.scratch,
+                    fixture.counters, fixture.log, fixture.logs_data, fixture.owner});
   for (int i = 0; i < ((options & 4) != 0 ? 2 : 1); ++i) {
     queue.serve(64, -1);
     fixture.device.poll();

@@ -170,7 +170,7 @@ class Fixture {
     memory::ArenaOptions options;
     options.directory = directory;
     options.bytes = kFrames * kPageSize;
-    auto arena = memory::Arena::create(options);
+    auto arena = memory::Arena::open(options);
     CHECK(arena.ok());
     return std::move(*arena);
   }

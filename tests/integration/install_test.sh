@@ -4,10 +4,10 @@
 set -euo pipefail
 build=$1 source=$2
 
-work=$(mktemp -d)
+work=$(mktemp -d -p /dev/shm)  # frames lie in memory
 daemon=
 finish() {
-  [ -z "$daemon" ] || kill "$daemon" 2>/dev/null || true
+  if [ -n "$daemon" ] && kill "$daemon" 2>/dev/null; then wait "$daemon" || true; fi
   rm -rf "$work"
 }
 trap finish EXIT
@@ -39,13 +39,23 @@ ${CC:-cc} -Wall -Wextra -Werror "$source/examples/park/park.c" -o "$work/park" \
 cmake -S "$source/examples/park" -B "$work/park-build" -DCMAKE_PREFIX_PATH="$work/prefix" >/dev/null
 cmake --build "$work/park-build" >/dev/null
 
-"$build/bin/ring_daemon" "$work" 16M 1M >"$work/ready" &
+cat >"$work/fallowd.toml" <<END
+[node]
+memory = "16M"
+arena = "$work"
+run_dir = "$work/run"
+[policy]
+spec = "greedy"
+[metrics]
+listen = "off"
+END
+"$build/bin/fallowd" --config "$work/fallowd.toml" 2>"$work/log" &
 daemon=$!
+export FALLOW_RING_SOCKET=$work/run/ring.sock
 for _ in $(seq 300); do
-  [ -s "$work/ready" ] && break
+  [ -S "$FALLOW_RING_SOCKET" ] && break
   sleep 0.1
 done
-export FALLOW_RING_SOCKET=$work/ring.sock
 for park in "$work/park" "$work/park-build/park"; do
   said=$(LD_LIBRARY_PATH=$library "$park" 500)
   [ "$said" = "parked 500 of 500 pages, and took them back" ] || complain "the example says: $said"

@@ -52,18 +52,18 @@ class Nbd : public testing::Test {
       }
     }
     // Less memory than disk: pages go to the backing file as well.
-    daemon_ =
-        std::make_unique<Background>(std::vector<std::string>{bin("ring_daemon"), dir_.path(),
-                                                              "24M", std::to_string(kDiskBytes)},
-                                     dir_.path() + "/daemon.log");
-    ASSERT_TRUE(appears(ring()));
+    Daemon::Options options;
+    options.memory = "24M";
+    options.vms = "[[vm]]\nname = \"vm1\"\nsize = \"64M\"\n";
+    daemon_ = std::make_unique<Daemon>(options);
+    ASSERT_TRUE(daemon_->wait_ready()) << daemon_->log();
     nbdkit_ = std::make_unique<Background>(
         std::vector<std::string>{find("nbdkit"), "--foreground", "--unix", socket(), plugin(),
                                  "vm1", "socket=" + ring()},
         dir_.path() + "/nbdkit.log");
     ASSERT_TRUE(appears(socket()));
   }
-  [[nodiscard]] std::string ring() const { return dir_.path() + "/ring.sock"; }
+  [[nodiscard]] std::string ring() const { return daemon_->folder() + "/run/ring.sock"; }
   [[nodiscard]] std::string socket() const { return dir_.path() + "/nbd.sock"; }
   [[nodiscard]] std::string uri() const { return "nbd+unix:///?socket=" + socket(); }
   [[nodiscard]] std::string file(const std::string& name) const { return dir_.path() + "/" + name; }
@@ -87,7 +87,7 @@ class Nbd : public testing::Test {
   }
 
   TempDir dir_;
-  std::unique_ptr<Background> daemon_;
+  std::unique_ptr<Daemon> daemon_;
   std::unique_ptr<Background> nbdkit_;
 };
 
@@ -137,7 +137,7 @@ TEST_F(Nbd, wrongUse_isToldBeforeAnythingIsServed) {
     EXPECT_NE(outcome.err.find(expected), std::string::npos) << outcome.err;
   };
   refused({"socket=" + ring()}, "which disk? give vm=NAME");
-  refused({"vm=vm2", "socket=" + ring()}, "there is no VM 'vm2'");
+  refused({"vm=vm2", "socket=" + ring()}, "no VM is called 'vm2'");
   refused({"vm=vm1", "socket=" + file("nobody.sock")}, "no daemon listens on");
   refused({"vm=vm1", "size=5"}, "unknown parameter 'size'");
 }

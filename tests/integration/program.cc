@@ -116,6 +116,10 @@ Daemon::Daemon(Options options) {
                                << options.extra_device << "\n[metrics]\nlisten = \""
                                << options.metrics << "\"\n"
                                << options.vms;
+  start();
+}
+
+void Daemon::start() {
   process_ = std::make_unique<Background>(
       std::vector<std::string>{bin("fallowd"), "--config", config_path()}, dir_.path() + "/log");
 }

@@ -1,6 +1,7 @@
 // Programs under test: run to their end with their output, or kept running beside the test.
 #pragma once
 
+#include <signal.h>
 #include <sys/types.h>
 
 #include <memory>
@@ -65,6 +66,12 @@ class Daemon {
   [[nodiscard]] std::string log() const;
   [[nodiscard]] pid_t pid() const { return process_->pid(); }
   int end(int signal) { return process_->end(signal); }
+  // Another life of it, after end().
+  void start();
+  void kill_and_restart() {
+    end(SIGKILL);
+    start();
+  }
   // Waits until the control socket answers; false when the daemon does not come up.
   bool wait_ready();
 

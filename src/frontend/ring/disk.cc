@@ -13,22 +13,6 @@ namespace {
 // A discard or a look for holes deals with so much at a time, as the device does it at once.
 constexpr std::uint64_t kRangePartBytes = std::uint64_t{64} << 20;
 
-struct PageRun {
-  std::uint64_t bytes;
-  bool hole;
-};
-
-// A device that does not tell its holes has none.
-template <typename Device>
-PageRun run_at(const Device& device, std::uint64_t offset, std::uint64_t limit) {
-  if constexpr (requires { device.extent(offset, limit); }) {
-    const auto extent = device.extent(offset, limit);
-    return {std::min<std::uint64_t>(extent.length, limit), extent.hole};
-  } else {
-    return {limit, false};
-  }
-}
-
 class DiskExecutor;
 
 struct DiskRequest : IoRequest {
@@ -68,7 +52,7 @@ class DiskExecutor final : public Executor {
       case Opcode::kWriteZeroes:
         return change_range(IoOp::kWriteZeroes, entry, answer);
       case Opcode::kExtent:
-        answer = extent(entry);
+        answer = tell_extent(entry);
         return Step::kAnswered;
       default:
         answer.result = -EINVAL;
@@ -129,13 +113,13 @@ class DiskExecutor final : public Executor {
     device_.submit(&request);
   }
 
-  Answer extent(const Submission& entry) const {
+  Answer tell_extent(const Submission& entry) const {
     if (!within(entry, kPageSize, kDiskRangeMax)) {
       return {-EINVAL, 0};
     }
     const std::uint64_t limit = std::min<std::uint64_t>(entry.length, kRangePartBytes);
-    const PageRun run = run_at(device_, entry.object, limit);
-    return {run.hole ? 1 : 0, static_cast<std::uint32_t>(run.bytes / kPageSize)};
+    const BlockDevice::Extent extent = device_.extent(entry.object, limit);
+    return {extent.hole ? 1 : 0, static_cast<std::uint32_t>(extent.length / kPageSize)};
   }
 
   // There is one for each entry that a queue can have in flight.

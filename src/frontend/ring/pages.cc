@@ -35,6 +35,30 @@ PageKey key_of(const Submission& entry) {
   return {PoolId(entry.pool), entry.object, entry.index};
 }
 
+std::int32_t result_of(GetResult result) {
+  switch (result) {
+    case GetResult::kFound:
+      return 0;
+    case GetResult::kMissing:
+      return -ENOENT;
+    case GetResult::kLost:
+      break;
+  }
+  return -EIO;
+}
+
+// Of opening a pool.
+std::int32_t result_of(ErrorCode code) {
+  switch (code) {
+    case ErrorCode::kInvalid:
+      return -EINVAL;
+    case ErrorCode::kNotFound:
+      return -ESTALE;
+    default:
+      return -ENOMEM;
+  }
+}
+
 std::uint32_t clamped(std::uint64_t count) {
   return static_cast<std::uint32_t>(std::min<std::uint64_t>(count, UINT32_MAX));
 }
@@ -44,6 +68,11 @@ std::uint32_t clamped(std::uint64_t count) {
 class PagesExecutor final : public Executor {
  public:
   PagesExecutor(PagesAttachment& pages, Regions& regions) : pages_(pages), regions_(regions) {}
+  ~PagesExecutor() override {
+    if (unfinished_ && walk_.opcode == Opcode::kDestroyPool) {
+      pages_.set_going(walk_.pool, false);  // nobody was told that it had gone
+    }
+  }
 
   Step begin(const Submission& entry, Answer& answer) override {
     switch (entry.opcode) {
@@ -58,8 +87,8 @@ class PagesExecutor final : public Executor {
       case Opcode::kDestroyPool:
         return begin_walk(entry, answer);
       case Opcode::kOpenPool:
-        answer = pages_.open_pool(entry.index, entry.object);
-        return Step::kAnswered;
+        walk_ = entry;
+        return open_pool(answer);
       case Opcode::kStatistics:
         answer.result = statistics(entry);
         return Step::kAnswered;
@@ -71,21 +100,10 @@ class PagesExecutor final : public Executor {
     }
   }
 
-  // One part a turn: each holds a shard's lock for as long as it takes.
   Step go_on(Answer& answer) override {
-    const std::optional<std::uint64_t> object =
-        walk_.opcode == Opcode::kFlushObject ? std::optional(walk_.object) : std::nullopt;
-    walked_pages_ += pages_.store_.flush_part(PoolId(walk_.pool), object, walked_parts_);
-    if (++walked_parts_ < tmem::Store::kFlushParts) {
-      return Step::kUnfinished;
-    }
-    if (walk_.opcode == Opcode::kDestroyPool) {
-      // Empty by now, so this takes no time.
-      answer.result = pages_.store_.destroy_pool(PoolId(walk_.pool)) ? 0 : -ESTALE;
-    } else {
-      answer.value = clamped(walked_pages_);
-    }
-    return Step::kAnswered;
+    const Step step = walk_.opcode == Opcode::kOpenPool ? open_pool(answer) : walk_on(answer);
+    unfinished_ = step == Step::kUnfinished;
+    return step;
   }
 
  private:
@@ -103,7 +121,7 @@ class PagesExecutor final : public Executor {
     if (entry.opcode == Opcode::kPut) {
       return result_of(pages_.store_.put(key_of(entry), page));
     }
-    return pages_.store_.get(key_of(entry), page) == GetResult::kFound ? 0 : -ENOENT;
+    return result_of(pages_.store_.get(key_of(entry), page));
   }
 
   std::int32_t flush_page(const Submission& entry) {
@@ -119,12 +137,41 @@ class PagesExecutor final : public Executor {
       return Step::kAnswered;
     }
     if (entry.opcode == Opcode::kDestroyPool) {
-      pages_.forget_pool(entry.pool);  // so that no other queue fills it meanwhile
+      pages_.set_going(entry.pool, true);  // so that no other queue fills it meanwhile
     }
     walk_ = entry;
     walked_parts_ = 0;
     walked_pages_ = 0;
+    unfinished_ = true;
     return Step::kUnfinished;
+  }
+
+  // One part a turn: each holds a shard's lock for as long as it takes.
+  Step walk_on(Answer& answer) {
+    const std::optional<std::uint64_t> object =
+        walk_.opcode == Opcode::kFlushObject ? std::optional(walk_.object) : std::nullopt;
+    walked_pages_ += pages_.store_.flush_part(PoolId(walk_.pool), object, walked_parts_);
+    if (++walked_parts_ < tmem::Store::kFlushParts) {
+      return Step::kUnfinished;
+    }
+    if (walk_.opcode == Opcode::kDestroyPool) {
+      // Empty by now, so this takes no time.
+      answer.result = pages_.store_.destroy_pool(PoolId(walk_.pool)) ? 0 : -ESTALE;
+      pages_.forget_pool(walk_.pool);
+    } else {
+      answer.value = clamped(walked_pages_);
+    }
+    return Step::kAnswered;
+  }
+
+  // The store would find a pool that another queue is destroying: waits until it is gone.
+  Step open_pool(Answer& answer) {
+    const PagesAttachment::OpenPool* found = pages_.find_label(walk_.object);
+    if (found != nullptr && found->going) {
+      return Step::kUnfinished;
+    }
+    answer = pages_.open_pool(walk_.index, walk_.object);
+    return Step::kAnswered;
   }
 
   std::int32_t statistics(const Submission& entry) {
@@ -159,6 +206,7 @@ class PagesExecutor final : public Executor {
   PagesAttachment& pages_;
   Regions& regions_;
   Submission walk_{};  // the entry that is unfinished
+  bool unfinished_ = false;
   std::uint32_t walked_parts_ = 0;
   std::uint64_t walked_pages_ = 0;
 };
@@ -175,12 +223,18 @@ std::unique_ptr<Executor> PagesAttachment::make_executor(Regions& regions, Execu
 
 bool PagesAttachment::owns(std::uint32_t pool) {
   if (last_ < pools_.size() && pools_[last_].id.value == pool) {
-    return true;
+    return !pools_[last_].going;
   }
   const auto found = std::find_if(pools_.begin(), pools_.end(),
                                   [&](const OpenPool& open) { return open.id.value == pool; });
   last_ = static_cast<std::size_t>(found - pools_.begin());
-  return found != pools_.end();
+  return found != pools_.end() && !found->going;
+}
+
+PagesAttachment::OpenPool* PagesAttachment::find_label(std::uint64_t label) {
+  const auto found = std::find_if(pools_.begin(), pools_.end(),
+                                  [&](const OpenPool& open) { return open.label == label; });
+  return found != pools_.end() ? &*found : nullptr;
 }
 
 Answer PagesAttachment::open_pool(std::uint32_t kind, std::uint64_t label) {
@@ -188,20 +242,24 @@ Answer PagesAttachment::open_pool(std::uint32_t kind, std::uint64_t label) {
     return {-EINVAL, 0};
   }
   const auto wanted = static_cast<PoolKind>(kind);
-  const auto found = std::find_if(pools_.begin(), pools_.end(),
-                                  [&](const OpenPool& open) { return open.label == label; });
-  if (found != pools_.end()) {
+  if (const OpenPool* found = find_label(label)) {
     return found->kind == wanted ? Answer{0, found->id.value} : Answer{-EINVAL, 0};
   }
   if (pools_.size() >= kPoolsMax) {
     return {-ENOMEM, 0};
   }
-  const auto made = store_.create_pool(client_, wanted);
-  if (!made) {
-    return {made.error().code == ErrorCode::kNotFound ? -ESTALE : -ENOMEM, 0};
+  const auto opened = store_.open_pool(client_, wanted, label);
+  if (!opened) {
+    return {result_of(opened.error().code), 0};
   }
-  pools_.push_back({*made, label, wanted});
-  return {0, made->value};
+  pools_.push_back({*opened, label, wanted});
+  return {0, opened->value};
+}
+
+void PagesAttachment::set_going(std::uint32_t pool, bool going) {
+  for (OpenPool& open : pools_) {
+    open.going = open.id.value == pool ? going : open.going;
+  }
 }
 
 void PagesAttachment::forget_pool(std::uint32_t pool) {

@@ -36,11 +36,14 @@ class PagesAttachment final : public Attachment {
     PoolId id;
     std::uint64_t label;
     tmem::PoolKind kind;
+    bool going = false;  // a queue is destroying it: no other may use it, nor open its label again
   };
 
   [[nodiscard]] bool owns(std::uint32_t pool);
-  // A pool, or an errno value.
+  [[nodiscard]] OpenPool* find_label(std::uint64_t label);
+  // A pool, or an errno value. The label's pool must not be going.
   [[nodiscard]] Answer open_pool(std::uint32_t kind, std::uint64_t label);
+  void set_going(std::uint32_t pool, bool going);
   void forget_pool(std::uint32_t pool);
 
   tmem::Store& store_;

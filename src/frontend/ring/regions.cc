@@ -4,6 +4,7 @@
 #include <span>
 
 #include "base/check.h"
+#include "base/units.h"
 
 namespace fallow::ring {
 namespace {
@@ -16,6 +17,9 @@ Result<std::uint32_t> Regions::add(int fd, std::uint64_t bytes) {
   if (bytes > kRegionBytesMax - bytes_) {
     return invalid("a client's regions have at most " + std::to_string(kRegionBytesMax) +
                    " bytes together");
+  }
+  if (bytes % kPageSize != 0) {
+    return invalid("a region has a multiple of " + std::to_string(kPageSize) + " bytes");
   }
   const auto free = std::find_if(regions_.begin(), regions_.end(),
                                  [](const Region& region) { return region.token == 0; });

@@ -263,6 +263,43 @@ TEST_F(PagesTest, poolsAreFoundByLabelAndDestroyed) {
   EXPECT_NE(open_pool(queue_, 0, 1), pool_);
 }
 
+// What the store remembers under a label must not be handed out while it is being destroyed.
+TEST_F(PagesTest, poolThatIsGoing_isNotOpenedAnew) {
+  TestQueue other = *client_.open_queue(4);
+  Submission open{};
+  open.opcode = Opcode::kOpenPool;
+  open.object = 1;
+  for (int round = 0; round < 50; ++round) {
+    queue_.submit(entry(Opcode::kDestroyPool, 0));
+    const Completion opened = other.run(open);
+    ASSERT_EQ(opened.result, 0);
+    ASSERT_EQ(queue_.wait()->result, 0);
+    if (opened.value == pool_) {  // it had come first
+      pool_ = open_pool(queue_, 0, 1);
+      continue;
+    }
+    pool_ = opened.value;
+    fill(0, 1);
+    ASSERT_EQ(queue_.run(entry(Opcode::kPut, 1)).result, 0);
+    ASSERT_EQ(other.run(entry(Opcode::kGet, 1, 1)).result, 0);
+  }
+}
+
+TEST_F(PagesTest, destructionThatIsDropped_leavesThePoolOpen) {
+  TestQueue other = *client_.open_queue(4);
+  for (int round = 0; round < 20; ++round) {
+    other.submit(entry(Opcode::kDestroyPool, 0));
+    auto close = make_message<CloseQueue>();
+    close.queue = other.number();
+    client_.send(close);
+    ASSERT_TRUE(client_.receive_as<Done>().has_value());
+    pool_ = open_pool(queue_, 0, 1);
+    fill(0, 1);
+    ASSERT_EQ(queue_.run(entry(Opcode::kPut, 1)).result, 0);
+    other = *client_.open_queue(4);
+  }
+}
+
 TEST_F(PagesTest, poolOfAnotherClient_isNotThere) {
   fill(0, 1);
   ASSERT_EQ(queue_.run(entry(Opcode::kPut, 1)).result, 0);

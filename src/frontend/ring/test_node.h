@@ -75,7 +75,7 @@ struct TestNode {
     memory::ArenaOptions options;
     options.directory = directory;
     options.bytes = kFrames * kPageSize;
-    auto arena = memory::Arena::create(options);
+    auto arena = memory::Arena::open(options);
     EXPECT_TRUE(arena.ok()) << arena.error().text;
     return std::move(*arena);
   }

@@ -1,10 +1,9 @@
 #include "frontend/vhost_user/block_queue.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 
 #include "base/check.h"
+#include "frontend/vhost_user/eventfd.h"
 
 namespace fallow::vhost_user {
 namespace {
@@ -34,14 +33,6 @@ void count(ExportCounters& counters, const BlockRequest& request) {
   }
 }
 
-// Non-blocking; a full counter means that the driver has not read its last notification yet.
-void notify(int call) {
-  if (call >= 0) {
-    const std::uint64_t one = 1;
-    [[maybe_unused]] const ssize_t written = ::write(call, &one, sizeof one);
-  }
-}
-
 }  // namespace
 
 BlockQueue::BlockQueue(Virtqueue ring, const Environment& environment)
@@ -59,6 +50,17 @@ BlockQueue::BlockQueue(Virtqueue ring, const Environment& environment)
 
 BlockQueue::~BlockQueue() {
   CHECK(in_flight_ == 0);
+}
+
+bool BlockQueue::resubmit() {
+  while (!broken_ && !abandoned_ && ring_.has_recovered()) {
+    const auto taken = ring_.take(environment_.memory, environment_.scratch);
+    if (taken != Virtqueue::Take::kChain || !start(environment_.scratch)) {
+      break_ring();
+      return false;
+    }
+  }
+  return true;
 }
 
 BlockQueue::Served BlockQueue::serve(unsigned budget, int call) {
@@ -91,8 +93,8 @@ BlockQueue::Served BlockQueue::serve(unsigned budget, int call) {
 }
 
 void BlockQueue::flush(int call) {
-  if (!abandoned_ && ring_.publish()) {
-    notify(call);
+  if (!abandoned_ && ring_.publish() && call >= 0) {
+    signal_eventfd(call);
   }
 }
 
@@ -145,6 +147,21 @@ void BlockQueue::answer(BlockRequest& request, std::uint8_t status) {
     *request.status = static_cast<std::byte>(status);
     ring_.push(request.head, request.written);
   }
+  if (environment_.logs_data) {
+    mark_data(request);
+  }
+}
+
+// Failed reads too: a part may have been written.
+void BlockQueue::mark_data(const BlockRequest& request) {
+  const GuestMemory& memory = environment_.memory;
+  if (request.op == IoOp::kRead) {
+    for (const iovec& segment : request.segments) {
+      const auto* at = static_cast<const std::byte*>(segment.iov_base);
+      environment_.log.mark(memory.guest_address(at), segment.iov_len);
+    }
+  }
+  environment_.log.mark(memory.guest_address(request.status), 1);
 }
 
 // Looks for more before the driver is asked to notify: longer when that paid off lately.

@@ -35,6 +35,9 @@ class BlockQueue {
     const GuestMemory& memory;
     Chain& scratch;
     ExportCounters& counters;
+    // Where what requests write to guest memory is marked, while `logs_data`.
+    DirtyLog& log;
+    const bool& logs_data;
     Owner& owner;
   };
   enum class Served {
@@ -48,6 +51,9 @@ class BlockQueue {
   BlockQueue(const BlockQueue&) = delete;
   BlockQueue& operator=(const BlockQueue&) = delete;
 
+  // Submits what was in flight in a former life and has not been submitted yet, whether the ring is
+  // being served or not. False when that breaks the ring.
+  [[nodiscard]] bool resubmit();
   // Takes up to `budget` chains; `call` is the driver's eventfd, or -1.
   Served serve(unsigned budget, int call);
   // Shows completions to the driver and notifies it if it wants to be.
@@ -55,6 +61,10 @@ class BlockQueue {
   // From now on nothing is written to the ring: the driver has gone.
   void abandon() { abandoned_ = true; }
   Status remap() { return ring_.remap(environment_.memory); }
+  // As Virtqueue::set_used_log(), with the environment's log.
+  void log_used_ring(bool on, std::uint64_t address) {
+    ring_.set_used_log(on ? &environment_.log : nullptr, address);
+  }
 
   [[nodiscard]] std::uint64_t in_flight() const { return in_flight_; }
   [[nodiscard]] bool broken() const { return broken_; }
@@ -66,6 +76,7 @@ class BlockQueue {
   [[nodiscard]] bool start(const Chain& chain);
   void submit(BlockRequest& request);
   void answer(BlockRequest& request, std::uint8_t status);
+  void mark_data(const BlockRequest& request);
   [[nodiscard]] bool await_chain();
   Served break_ring();
 

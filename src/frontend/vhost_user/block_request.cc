@@ -116,15 +116,21 @@ ParseResult parse_range(const ByteRun& run, std::uint64_t from, std::uint32_t fl
   return kSubmit;
 }
 
+// Its segments are noted like a read's, for the dirty log.
 ParseResult answer_get_id(const ByteRun& writable, const GuestMemory& memory,
-                          const DeviceShape& shape, BlockRequest& request) {
+                          const DeviceShape& shape, SegmentRoom& room, BlockRequest& request) {
+  std::size_t count = 0;
   const auto length = std::min<std::uint64_t>(writable.size() - 1, shape.serial.size());
   const char* from = shape.serial.data();
-  const bool written = writable.each(memory, 0, length, [&from](std::span<std::byte> piece) {
+  const bool written = writable.each(memory, 0, length, [&](std::span<std::byte> piece) {
     std::memcpy(piece.data(), from, piece.size());
     from += piece.size();
+    room[count++] = {piece.data(), piece.size()};
     return true;
   });
+  static_assert(VIRTIO_BLK_ID_BYTES < std::tuple_size_v<SegmentRoom>);
+  request.op = IoOp::kRead;
+  request.segments = {room.data(), count};
   if (!written) {
     return kIoError;
   }
@@ -185,7 +191,7 @@ ParseResult parse_block_request(const Chain& chain, const GuestMemory& memory,
     case VIRTIO_BLK_T_FLUSH:
       return kSubmit;
     case VIRTIO_BLK_T_GET_ID:
-      return answer_get_id(writable, memory, shape, request);
+      return answer_get_id(writable, memory, shape, room, request);
     case VIRTIO_BLK_T_DISCARD:
       request.op = IoOp::kDiscard;
       return parse_range(readable, data, 0, memory, shape, request);

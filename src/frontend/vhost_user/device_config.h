@@ -14,10 +14,15 @@
 
 namespace fallow::vhost_user {
 
+inline constexpr unsigned kFeatureLogAll = 26;
 inline constexpr unsigned kFeatureProtocolFeatures = 30;
 inline constexpr unsigned kProtocolFeatureMq = 0;
+inline constexpr unsigned kProtocolFeatureLogShmfd = 1;
 inline constexpr unsigned kProtocolFeatureReplyAck = 3;
+inline constexpr unsigned kProtocolFeatureBackendReq = 5;
 inline constexpr unsigned kProtocolFeatureConfig = 9;
+inline constexpr unsigned kProtocolFeatureInflightShmfd = 12;
+inline constexpr unsigned kProtocolFeatureConfigureMemSlots = 15;
 
 constexpr std::uint64_t bit(unsigned number) {
   return std::uint64_t{1} << number;

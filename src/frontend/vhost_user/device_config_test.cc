@@ -30,8 +30,7 @@ TEST(DeviceConfig, makeConfig_blocksOf512_areEightToThePage) {
 TEST(DeviceConfig, features_offerNothingThatIsNotThere) {
   const std::uint64_t absent = bit(VIRTIO_BLK_F_RO) | bit(VIRTIO_BLK_F_GEOMETRY) |
                                bit(VIRTIO_BLK_F_CONFIG_WCE) | bit(VIRTIO_BLK_F_SECURE_ERASE) |
-                               bit(26 /* dirty log */) | bit(34 /* packed rings */) |
-                               bit(40 /* ring reset */);
+                               bit(34 /* packed rings */) | bit(40 /* ring reset */);
   EXPECT_EQ(offered_features() & absent, 0u);
 }
 

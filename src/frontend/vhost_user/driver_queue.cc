@@ -199,18 +199,30 @@ bool DriverQueue::wait(Completion& completion, int timeout_ms) {
     __builtin_ia32_pause();
   }
   for (;;) {
-    // seq_cst: pairs with the device's look at this word after its store of the used index.
-    shared(word(available_offset() + 4 + 2 * options_.size)).store(seen_);
-    if (poll(completion)) {
-      return true;
+    if (!ask_for_notification()) {
+      return poll(completion);
     }
     pollfd query{call_.get(), POLLIN, 0};
     if (::poll(&query, 1, timeout_ms) != 1) {
       return poll(completion);
     }
-    std::uint64_t count = 0;
-    [[maybe_unused]] const ssize_t got = ::read(call_.get(), &count, sizeof count);
+    drain_notification();
   }
+}
+
+bool DriverQueue::ask_for_notification() {
+  // seq_cst: pairs with the device's look at this word after its store of the used index.
+  shared(word(available_offset() + 4 + 2 * options_.size)).store(seen_);
+  return used_index() == seen_;
+}
+
+void DriverQueue::drain_notification() {
+  std::uint64_t count = 0;
+  [[maybe_unused]] const ssize_t got = ::read(call_.get(), &count, sizeof count);
+}
+
+std::uint16_t DriverQueue::used_index() const {
+  return shared(word(used_offset() + 2)).load();
 }
 
 }  // namespace fallow::vhost_user

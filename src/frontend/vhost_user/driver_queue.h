@@ -54,6 +54,15 @@ class DriverQueue {
   // Spins briefly, then blocks. False when nothing has completed after `timeout_ms`.
   [[nodiscard]] bool wait(Completion& completion, int timeout_ms);
 
+  // Asks for a notification of the next completion. False when there is one already: poll() for it,
+  // as no notification need come.
+  [[nodiscard]] bool ask_for_notification();
+  // Takes a notification back, so that call_fd() is readable at the next one only.
+  void drain_notification();
+  // What the device has shown as used: where a new back end, after the death of the old one, is
+  // told to go on.
+  [[nodiscard]] std::uint16_t used_index() const;
+
   [[nodiscard]] int kick_fd() const { return kick_.get(); }
   [[nodiscard]] int call_fd() const { return call_.get(); }
   [[nodiscard]] unsigned size() const { return options_.size; }

@@ -1,5 +1,5 @@
-// A block device in the heap for tests, fuzz targets and experiments: completes at once, or when it
-// is told to.
+// A block device in memory for tests, fuzz targets and experiments: completes at once, when it is
+// polled, or when it is told to.
 //
 // One thread, the loop's, but for the fault switches.
 #pragma once
@@ -10,6 +10,8 @@
 #include <atomic>
 #include <cstring>
 #include <deque>
+#include <span>
+#include <utility>
 #include <vector>
 
 #include "base/file.h"
@@ -19,14 +21,23 @@ namespace fallow::vhost_user {
 
 class FakeBlockDevice final : public BlockDevice {
  public:
-  enum class Completion { kAtOnce, kOnPoll };
+  enum class Completion {
+    kAtOnce,
+    kOnPoll,
+    kOutOfOrder,  // on poll, a few at a time, any of those that wait
+  };
 
   explicit FakeBlockDevice(std::uint64_t size_bytes, Completion completion = Completion::kAtOnce,
                            std::uint32_t logical_block_size = 4096)
-      : bytes_(size_bytes),
+      : own_(size_bytes),
+        bytes_(own_),
         completion_(completion),
         logical_block_size_(logical_block_size),
         event_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
+
+  // Keeps its bytes in `memory`, such as one that outlives the process.
+  FakeBlockDevice(std::span<std::byte> memory, Completion completion)
+      : bytes_(memory), completion_(completion), event_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
 
   [[nodiscard]] std::uint64_t size_bytes() const override { return bytes_.size(); }
   [[nodiscard]] std::uint32_t logical_block_size() const override { return logical_block_size_; }
@@ -48,6 +59,10 @@ class FakeBlockDevice final : public BlockDevice {
   void poll() override {
     std::uint64_t count = 0;
     [[maybe_unused]] const ssize_t got = ::read(event_.get(), &count, sizeof count);
+    if (completion_ == Completion::kOutOfOrder) {
+      complete_some();
+      return;
+    }
     while (!held_.load() && !waiting_.empty()) {
       IoRequest* request = waiting_.front();
       waiting_.pop_front();
@@ -55,7 +70,7 @@ class FakeBlockDevice final : public BlockDevice {
     }
   }
 
-  // Any thread: requests submitted from now on stay in flight until release(). kOnPoll only.
+  // Any thread: requests submitted from now on stay in flight until release(). Not kAtOnce.
   void hold() { held_.store(true); }
   void release() {
     held_.store(false);
@@ -64,12 +79,32 @@ class FakeBlockDevice final : public BlockDevice {
   // Any thread: every request fails from now on, or succeeds again.
   void set_failing(bool failing) { failing_.store(failing); }
 
-  [[nodiscard]] std::vector<std::byte>& bytes() { return bytes_; }
+  // Only with bytes of its own. Nothing may be in flight.
+  void resize(std::uint64_t size_bytes) {
+    own_.resize(size_bytes);
+    bytes_ = own_;
+  }
+
+  [[nodiscard]] std::span<std::byte> bytes() { return bytes_; }
 
  private:
   void signal() const {
     const std::uint64_t one = 1;
     [[maybe_unused]] const ssize_t written = ::write(event_.get(), &one, sizeof one);
+  }
+
+  void complete_some() {
+    const std::size_t count = waiting_.size() / 2 + 1;
+    for (std::size_t i = 0; i < count && !held_.load() && !waiting_.empty(); ++i) {
+      dice_ = dice_ * 1664525u + 1013904223u;
+      std::swap(waiting_[(dice_ >> 8) % waiting_.size()], waiting_.back());
+      IoRequest* request = waiting_.back();
+      waiting_.pop_back();
+      complete(request);
+    }
+    if (!waiting_.empty()) {
+      signal();
+    }
   }
 
   void complete(IoRequest* request) {
@@ -101,9 +136,11 @@ class FakeBlockDevice final : public BlockDevice {
     }
   }
 
-  std::vector<std::byte> bytes_;
+  std::vector<std::byte> own_;
+  std::span<std::byte> bytes_;
   Completion completion_;
-  std::uint32_t logical_block_size_;
+  std::uint32_t logical_block_size_ = 4096;
+  std::uint32_t dice_ = 1;
   UniqueFd event_;
   std::deque<IoRequest*> waiting_;
   std::atomic<std::uint64_t> in_flight_{0};

@@ -180,6 +180,45 @@ TEST_F(HostileFrontEnd, dataPastMemory_isAnsweredWithAnError) {
   EXPECT_EQ(served_.statistics().errors, 1u);
 }
 
+// In-flight regions.
+
+TEST_F(HostileFrontEnd, inflightRegionThatVanishes_endsTheConnectionOnly) {
+  reconnect({.start = false});
+  const UniqueFd region(::memfd_create("inflight", MFD_CLOEXEC));
+  ASSERT_EQ(::ftruncate(region.get(), 4096), 0);
+  const InflightDescription description{4096, 0, 1, 128, 0};
+  const int fd = region.get();
+  const auto bytes = std::as_bytes(std::span(&description, 1));
+  ASSERT_TRUE(front_->send(RequestType::kSetInflightFd, bytes, {&fd, 1}).ok());
+  ASSERT_TRUE(front_->start_queues().ok());
+  ASSERT_EQ(::ftruncate(fd, 0), 0);
+  front_->queue(0).submit(0, VIRTIO_BLK_T_FLUSH, 0, 0);
+  front_->queue(0).kick_always();
+  EXPECT_TRUE(front_->wait_for_hang_up());
+}
+
+TEST_F(HostileFrontEnd, badInflightRegions_areRefused) {
+  const UniqueFd region(::memfd_create("inflight", MFD_CLOEXEC));
+  ASSERT_EQ(::ftruncate(region.get(), 4096), 0);
+  const int fd = region.get();
+  const auto set = [&](const InflightDescription& description, std::span<const int> fds) {
+    const auto bytes = std::as_bytes(std::span(&description, 1));
+    return front_->send(RequestType::kSetInflightFd, bytes, fds).ok();
+  };
+  EXPECT_FALSE(set({4096, 0, 1, 128, 0}, {&fd, 1}));  // rings are running
+  reconnect({.start = false});
+  EXPECT_FALSE(set({4096, 0, 1, 128, 0}, {}));
+  EXPECT_FALSE(set({4096, 0, 0, 128, 0}, {&fd, 1}));
+  EXPECT_FALSE(set({4096, 0, 1, 0, 0}, {&fd, 1}));
+  EXPECT_FALSE(set({4096, 0, 2, 128, 0}, {&fd, 1}));
+  EXPECT_FALSE(set({UINT64_MAX, 0, 65535, 65535, 0}, {&fd, 1}));
+  EXPECT_FALSE(set({8192, 0, 2, 128, 0}, {&fd, 1}));
+  EXPECT_FALSE(set({4096, 4096, 1, 128, 0}, {&fd, 1}));
+  EXPECT_FALSE(set({4096, UINT64_MAX - 4095, 1, 128, 0}, {&fd, 1}));
+  EXPECT_TRUE(set({4096, 0, 1, 64, 0}, {&fd, 1}));
+  EXPECT_FALSE(front_->start_queues().ok());  // rings of 128 do not fit
+}
+
 // Messages.
 
 TEST_F(HostileFrontEnd, badRingSetups_areRefused) {
@@ -221,7 +260,7 @@ TEST_F(HostileFrontEnd, ringOutsideMemoryOrUnaligned_isRefused) {
   bad.available = UINT64_MAX - 1;
   EXPECT_FALSE(start(bad));
   bad = good;
-  bad.flags = 1;
+  bad.flags = 2;
   EXPECT_FALSE(start(bad));
   EXPECT_TRUE(start(good));
 }
@@ -305,7 +344,7 @@ TEST_F(HostileFrontEnd, dataThatVanishes_isAnErrorAndNoZeros) {
 
 TEST_F(HostileFrontEnd, unknownRequest_isRefused) {
   EXPECT_FALSE(front_->send(static_cast<RequestType>(99), {}).ok());
-  EXPECT_FALSE(front_->send(static_cast<RequestType>(6), std::vector<std::byte>(16)).ok());
+  EXPECT_FALSE(front_->send(static_cast<RequestType>(22), std::vector<std::byte>(16)).ok());
   EXPECT_EQ(front_->flush(), VIRTIO_BLK_S_OK);
 }
 

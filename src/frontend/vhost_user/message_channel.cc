@@ -10,7 +10,6 @@
 namespace fallow::vhost_user {
 namespace {
 
-// No request takes one, and a peer that sends us its own end could leave without our noticing.
 bool is_socket(int fd) {
   int type = 0;
   socklen_t size = sizeof type;
@@ -66,10 +65,10 @@ Result<MessageChannel::Event> MessageChannel::read_into(std::byte* to, std::size
     if (got <= 0) {
       return Event::kClosed;
     }
-    FALLOW_TRY(take_fds(head));
     to += got;
     want -= static_cast<std::size_t>(got);
     received_ += static_cast<std::size_t>(got);
+    FALLOW_TRY(take_fds(head));
   }
   return Event::kMessage;
 }
@@ -84,7 +83,7 @@ Status MessageChannel::take_fds(msghdr& head) {
       int fd = -1;
       std::memcpy(&fd, CMSG_DATA(item) + i * sizeof fd, sizeof fd);
       message_.fds.emplace_back(fd);
-      if (is_socket(fd)) {
+      if (is_socket(fd) && !takes_socket()) {
         return invalid("a vhost-user message brings a socket");
       }
     }
@@ -97,9 +96,30 @@ Status MessageChannel::take_fds(msghdr& head) {
   return {};
 }
 
-Status MessageChannel::send(const Reply& reply) {
-  const ssize_t sent =
-      ::send(socket_.get(), reply.bytes.data(), reply.size, MSG_NOSIGNAL | MSG_DONTWAIT);
+// A peer that sends us its own end could leave without our noticing, as long as we hold it. So
+// there is one message that may bring a socket, and it must be whole: whoever takes it looks at the
+// socket at once.
+bool MessageChannel::takes_socket() const {
+  return received_ == sizeof(Header) && message_.type() == RequestType::kSetBackendReqFd &&
+         message_.header.size == 0;
+}
+
+Status MessageChannel::send(const Reply& reply, int fd) {
+  iovec part{const_cast<std::byte*>(reply.bytes.data()), reply.size};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof fd)] = {};
+  msghdr head{};
+  head.msg_iov = &part;
+  head.msg_iovlen = 1;
+  if (fd >= 0) {
+    head.msg_control = control;
+    head.msg_controllen = sizeof control;
+    cmsghdr* item = CMSG_FIRSTHDR(&head);
+    item->cmsg_level = SOL_SOCKET;
+    item->cmsg_type = SCM_RIGHTS;
+    item->cmsg_len = CMSG_LEN(sizeof fd);
+    std::memcpy(CMSG_DATA(item), &fd, sizeof fd);
+  }
+  const ssize_t sent = ::sendmsg(socket_.get(), &head, MSG_NOSIGNAL | MSG_DONTWAIT);
   if (sent != static_cast<ssize_t>(reply.size)) {
     return failed_errno("the front end does not take its reply", sent < 0 ? errno : EAGAIN);
   }

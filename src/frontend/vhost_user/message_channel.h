@@ -30,7 +30,8 @@ class MessageChannel {
 
   // Fails when the peer does not take its replies: none is large enough to fill a socket buffer
   // unless it never reads.
-  Status send(const Reply& reply);
+  // `fd`, unless it is -1, goes along.
+  Status send(const Reply& reply, int fd = -1);
 
   [[nodiscard]] int fd() const { return socket_.get(); }
   // Whether the peer has closed its end, even if unread bytes are left.
@@ -40,6 +41,7 @@ class MessageChannel {
  private:
   Result<Event> read_into(std::byte* to, std::size_t want);
   Status take_fds(msghdr& head);
+  [[nodiscard]] bool takes_socket() const;
 
   UniqueFd socket_;
   Message message_;

@@ -27,6 +27,8 @@ constexpr Shape kShapes[] = {
     {RequestType::kResetOwner, 0, 0, 0, false},
     {RequestType::kSetMemTable, kTableHead + sizeof(Region),
      kTableHead + kRegionsMax * sizeof(Region), kFdsMax, false},
+    {RequestType::kSetLogBase, sizeof(LogDescription), sizeof(LogDescription), 1, true},
+    {RequestType::kSetLogFd, 0, 8, 1, false},
     {RequestType::kSetVringNum, sizeof(VringState), sizeof(VringState), 0, false},
     {RequestType::kSetVringAddr, sizeof(VringAddress), sizeof(VringAddress), 0, false},
     {RequestType::kSetVringBase, sizeof(VringState), sizeof(VringState), 0, false},
@@ -38,9 +40,15 @@ constexpr Shape kShapes[] = {
     {RequestType::kSetProtocolFeatures, 8, 8, 0, false},
     {RequestType::kGetQueueNum, 0, 0, 0, true},
     {RequestType::kSetVringEnable, sizeof(VringState), sizeof(VringState), 0, false},
+    {RequestType::kSetBackendReqFd, 0, 0, 1, false},
     {RequestType::kGetConfig, sizeof(ConfigWindow), kPayloadMax, 0, true},
     {RequestType::kSetConfig, sizeof(ConfigWindow), kPayloadMax, 0, false},
+    {RequestType::kGetInflightFd, kInflightDescriptionSize, sizeof(InflightDescription), 0, true},
+    {RequestType::kSetInflightFd, kInflightDescriptionSize, sizeof(InflightDescription), 1, false},
     {RequestType::kResetDevice, 0, 0, 0, false},
+    {RequestType::kGetMaxMemSlots, 0, 0, 0, true},
+    {RequestType::kAddMemReg, kTableHead + sizeof(Region), kTableHead + sizeof(Region), 1, false},
+    {RequestType::kRemMemReg, kTableHead + sizeof(Region), kTableHead + sizeof(Region), 1, false},
 };
 
 const Shape* find_shape(std::uint32_t request) {
@@ -155,6 +163,30 @@ Result<ConfigWindow> decode_config_window(const Message& message) {
     return invalid("configuration window's size does not match its payload");
   }
   return window;
+}
+
+InflightDescription decode_inflight(const Message& message) {
+  auto result = copy_out<InflightDescription>(message);
+  result.padding = 0;
+  return result;
+}
+
+LogDescription decode_log(const Message& message) {
+  return copy_out<LogDescription>(message);
+}
+
+Region decode_single_region(const Message& message) {
+  return copy_out<Region>(message, kTableHead);
+}
+
+Reply make_backend_request(BackendRequestType type) {
+  Header header;
+  header.request = static_cast<std::uint32_t>(type);
+  header.flags = kVersion;
+  Reply reply;
+  std::memcpy(reply.bytes.data(), &header, sizeof header);
+  reply.size = sizeof header;
+  return reply;
 }
 
 Reply make_reply(const Header& request, std::span<const std::byte> payload) {

@@ -25,6 +25,8 @@ enum class RequestType : std::uint32_t {
   kSetOwner = 3,
   kResetOwner = 4,
   kSetMemTable = 5,
+  kSetLogBase = 6,
+  kSetLogFd = 7,
   kSetVringNum = 8,
   kSetVringAddr = 9,
   kSetVringBase = 10,
@@ -36,10 +38,19 @@ enum class RequestType : std::uint32_t {
   kSetProtocolFeatures = 16,
   kGetQueueNum = 17,
   kSetVringEnable = 18,
+  kSetBackendReqFd = 21,
   kGetConfig = 24,
   kSetConfig = 25,
+  kGetInflightFd = 31,
+  kSetInflightFd = 32,
   kResetDevice = 34,
+  kGetMaxMemSlots = 36,
+  kAddMemReg = 37,
+  kRemMemReg = 38,
 };
+
+// Sent by the back end, on the channel that SET_BACKEND_REQ_FD brings.
+enum class BackendRequestType : std::uint32_t { kConfigChange = 2 };
 
 struct Header {
   std::uint32_t request = 0;
@@ -78,6 +89,8 @@ struct VringState {
 };
 static_assert(sizeof(VringState) == 8);
 
+inline constexpr std::uint32_t kVringFlagLog = 1;  // log what is written to the used ring
+
 // The addresses are the front end's own (`user_address` of the memory table).
 struct VringAddress {
   std::uint32_t index = 0;
@@ -85,7 +98,7 @@ struct VringAddress {
   std::uint64_t descriptors = 0;
   std::uint64_t used = 0;
   std::uint64_t available = 0;
-  std::uint64_t log = 0;
+  std::uint64_t log = 0;  // guest-physical, of the used ring
 };
 static_assert(sizeof(VringAddress) == 40);
 
@@ -101,6 +114,24 @@ struct ConfigWindow {
   std::uint32_t flags = 0;
 };
 static_assert(sizeof(ConfigWindow) == 12);
+
+// Of SET_LOG_BASE.
+struct LogDescription {
+  std::uint64_t size = 0;
+  std::uint64_t offset = 0;
+};
+static_assert(sizeof(LogDescription) == 16);
+
+// Of GET_INFLIGHT_FD and SET_INFLIGHT_FD.
+struct InflightDescription {
+  std::uint64_t size = 0;
+  std::uint64_t offset = 0;
+  std::uint16_t queues = 0;
+  std::uint16_t queue_size = 0;
+  std::uint32_t padding = 0;  // which some front ends send and expect
+};
+static_assert(sizeof(InflightDescription) == 24);
+inline constexpr std::size_t kInflightDescriptionSize = offsetof(InflightDescription, padding);
 
 inline constexpr std::size_t kPayloadMax = sizeof(ConfigWindow) + kConfigSizeMax;
 static_assert(kPayloadMax >= 8 + kRegionsMax * sizeof(Region));
@@ -133,6 +164,9 @@ VringAddress decode_vring_address(const Message& message);
 Result<VringFd> decode_vring_fd(const Message& message);
 Result<MemoryTable> decode_memory_table(const Message& message);
 Result<ConfigWindow> decode_config_window(const Message& message);
+InflightDescription decode_inflight(const Message& message);
+LogDescription decode_log(const Message& message);
+Region decode_single_region(const Message& message);
 
 // A reply to `request`, header and payload.
 struct Reply {
@@ -141,6 +175,8 @@ struct Reply {
 
   [[nodiscard]] std::span<const std::byte> span() const { return {bytes.data(), size}; }
 };
+// A request of the back end's without payload, to which no answer is wanted.
+Reply make_backend_request(BackendRequestType type);
 Reply make_reply(const Header& request, std::span<const std::byte> payload);
 Reply make_reply_u64(const Header& request, std::uint64_t value);
 

@@ -18,12 +18,11 @@ namespace fallow::vhost_user {
 class TestExport {
  public:
   explicit TestExport(FakeBlockDevice::Completion completion = FakeBlockDevice::Completion::kAtOnce,
-                      std::uint64_t size_bytes = 4 << 20)
+                      std::uint64_t size_bytes = 4 << 20, ExportOptions options = {})
       : device_(size_bytes, completion) {
     auto loop = EventLoop::create();
     CHECK(loop.ok());
     loop_ = std::move(*loop);
-    ExportOptions options;
     options.name = "test";
     options.socket_path = path();
     options.serial = "fallow-test";

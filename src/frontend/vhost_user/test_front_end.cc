@@ -38,22 +38,6 @@ std::span<const std::byte> bytes_of(const T& value) {
   return std::as_bytes(std::span(&value, 1));
 }
 
-Status receive_exactly(int socket, int timeout_ms, std::byte* to, std::size_t size) {
-  while (size > 0) {
-    pollfd query{socket, POLLIN, 0};
-    if (::poll(&query, 1, timeout_ms) != 1) {
-      return failed("the back end does not answer");
-    }
-    const ssize_t got = ::recv(socket, to, size, 0);
-    if (got <= 0) {
-      return failed("the back end closed the connection");
-    }
-    to += got;
-    size -= static_cast<std::size_t>(got);
-  }
-  return {};
-}
-
 }  // namespace
 
 TestFrontEnd::TestFrontEnd(UniqueFd socket, const Options& options)
@@ -76,6 +60,41 @@ Result<std::unique_ptr<TestFrontEnd>> TestFrontEnd::adopt(UniqueFd socket, const
     FALLOW_TRY(front->start_queues());
   }
   return front;
+}
+
+Status TestFrontEnd::reconnect(const std::string& socket_path) {
+  auto socket = connect_unix(socket_path);
+  if (!socket) {
+    return socket.error();
+  }
+  socket_ = std::move(*socket);
+  protocol_features_ = 0;
+  FALLOW_TRY(negotiate());
+  FALLOW_TRY(share_memory());
+  if (inflight_fd_.valid()) {
+    FALLOW_TRY(share_inflight_region());
+  }
+  for (unsigned i = 0; i < options_.queues; ++i) {
+    FALLOW_TRY(setup_queue(i, queues_[i]->used_index()));
+  }
+  return {};
+}
+
+Status TestFrontEnd::share_inflight_region() {
+  if (!inflight_fd_.valid()) {
+    inflight_.queues = static_cast<std::uint16_t>(options_.queues);
+    inflight_.queue_size = static_cast<std::uint16_t>(options_.queue.size);
+    FALLOW_TRY(send(RequestType::kGetInflightFd, bytes_of(inflight_)));
+    Message reply;
+    FALLOW_TRY(receive(reply));
+    if (reply.header.size != sizeof inflight_ || reply.fds.size() != 1) {
+      return failed("the back end does not give an in-flight region");
+    }
+    inflight_ = decode_inflight(reply);
+    inflight_fd_ = std::move(reply.fds.front());
+  }
+  const int fd = inflight_fd_.get();
+  return send(RequestType::kSetInflightFd, bytes_of(inflight_), {&fd, 1});
 }
 
 Status TestFrontEnd::negotiate() {
@@ -157,6 +176,9 @@ Status TestFrontEnd::share_memory() {
 
 Status TestFrontEnd::start_queues() {
   FALLOW_TRY(share_memory());
+  if (options_.inflight && (protocol_features_ & bit(kProtocolFeatureInflightShmfd)) != 0) {
+    FALLOW_TRY(share_inflight_region());
+  }
   for (unsigned i = 0; i < options_.queues; ++i) {
     FALLOW_TRY(setup_queue(i, 0));
   }
@@ -181,7 +203,7 @@ Status TestFrontEnd::setup_queue(unsigned index, std::uint32_t base) {
   FALLOW_TRY(send(RequestType::kSetVringAddr, bytes_of(addresses(index))));
   FALLOW_TRY(send_fd(RequestType::kSetVringCall, index, queues_[index]->call_fd()));
   FALLOW_TRY(send_fd(RequestType::kSetVringKick, index, queues_[index]->kick_fd()));
-  return send_state(RequestType::kSetVringEnable, index, 1);
+  return options_.enable ? send_state(RequestType::kSetVringEnable, index, 1) : Status();
 }
 
 Result<std::uint32_t> TestFrontEnd::stop_queue(unsigned index) {
@@ -239,13 +261,41 @@ Status TestFrontEnd::send(RequestType type, std::span<const std::byte> payload,
 }
 
 Status TestFrontEnd::receive(Message& message) {
-  FALLOW_TRY(receive_exactly(socket_.get(), options_.timeout_ms,
-                             reinterpret_cast<std::byte*>(&message.header), sizeof message.header));
+  FALLOW_TRY(receive_exactly(reinterpret_cast<std::byte*>(&message.header), sizeof message.header,
+                             message.fds));
   if (message.header.size > kPayloadMax) {
     return failed("the back end's reply is too large");
   }
-  return receive_exactly(socket_.get(), options_.timeout_ms, message.bytes.data(),
-                         message.header.size);
+  return receive_exactly(message.bytes.data(), message.header.size, message.fds);
+}
+
+Status TestFrontEnd::receive_exactly(std::byte* to, std::size_t size, std::vector<UniqueFd>& fds) {
+  while (size > 0) {
+    pollfd query{socket_.get(), POLLIN, 0};
+    if (::poll(&query, 1, options_.timeout_ms) != 1) {
+      return failed("the back end does not answer");
+    }
+    iovec part{to, size};
+    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))];
+    msghdr head{};
+    head.msg_iov = &part;
+    head.msg_iovlen = 1;
+    head.msg_control = control;
+    head.msg_controllen = sizeof control;
+    const ssize_t got = ::recvmsg(socket_.get(), &head, MSG_CMSG_CLOEXEC);
+    if (got <= 0) {
+      return failed("the back end closed the connection");
+    }
+    if (const cmsghdr* item = CMSG_FIRSTHDR(&head);
+        item != nullptr && item->cmsg_type == SCM_RIGHTS) {
+      int fd = -1;
+      std::memcpy(&fd, CMSG_DATA(item), sizeof fd);
+      fds.emplace_back(fd);
+    }
+    to += got;
+    size -= static_cast<std::size_t>(got);
+  }
+  return {};
 }
 
 Status TestFrontEnd::send_u64(RequestType type, std::uint64_t value) {
@@ -267,6 +317,12 @@ Status TestFrontEnd::send_table(std::span<const Region> table, std::span<const i
   std::memcpy(payload.data(), &head, sizeof head);
   std::memcpy(payload.data() + sizeof head, table.data(), table.size_bytes());
   return send(RequestType::kSetMemTable, payload, fds);
+}
+
+Status TestFrontEnd::set_log_base(const LogDescription& log, int fd) {
+  FALLOW_TRY(send(RequestType::kSetLogBase, bytes_of(log), {&fd, 1}));
+  Message reply;
+  return receive(reply);
 }
 
 Result<std::uint64_t> TestFrontEnd::ask_u64(RequestType type) {

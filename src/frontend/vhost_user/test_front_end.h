@@ -31,6 +31,9 @@ class TestFrontEnd {
     // in the middle of the last queue's data.
     unsigned regions = 1;
     bool start = true;  // false: negotiate only; start_queues() yourself
+    // Keeps an in-flight region of the back end's, if it offers one, for reconnect().
+    bool inflight = false;
+    bool enable = true;  // false: started rings wait for SET_VRING_ENABLE
     int timeout_ms = 20'000;
   };
   static constexpr std::uint64_t kGuestBase = 0x4000'0000;
@@ -40,6 +43,11 @@ class TestFrontEnd {
                                                        const Options& options);
   // The same over a connected socket.
   static Result<std::unique_ptr<TestFrontEnd>> adopt(UniqueFd socket, const Options& options);
+
+  // Connects anew after the back end has died or has closed the connection: the same memory, the
+  // same rings at their used indices, the same in-flight region. What was submitted and has not
+  // completed will. After an error, try again.
+  Status reconnect(const std::string& socket_path);
 
   [[nodiscard]] const virtio_blk_config& config() const { return config_; }
   [[nodiscard]] std::uint64_t features() const { return features_; }
@@ -61,6 +69,9 @@ class TestFrontEnd {
   // Pieces of the protocol, for tests that leave the beaten track.
   Status start_queues();
   Status share_memory();
+  // Asks for an in-flight region, or brings the one that was got before.
+  Status share_inflight_region();
+  [[nodiscard]] int inflight_fd() const { return inflight_fd_.get(); }
   Result<std::uint32_t> stop_queue(unsigned index);  // the ring's base
   [[nodiscard]] Status setup_queue(unsigned index, std::uint32_t base);
   [[nodiscard]] std::vector<Region> regions() const;
@@ -71,6 +82,8 @@ class TestFrontEnd {
   Status send(RequestType type, std::span<const std::byte> payload, std::span<const int> fds = {});
   Status send_table(std::span<const Region> regions, std::span<const int> fds);
   Status send_state(RequestType type, std::uint32_t index, std::uint32_t value);
+  Status fetch_config();  // config() anew
+  Status set_log_base(const LogDescription& log, int fd);
   Result<std::uint64_t> ask_u64(RequestType type);
   // Bytes as they are, no answer awaited.
   Status send_raw(std::span<const std::byte> bytes, std::span<const int> fds = {});
@@ -82,8 +95,8 @@ class TestFrontEnd {
   TestFrontEnd(UniqueFd socket, const Options& options);
   Status negotiate();
   Status make_memory();
-  Status fetch_config();
   Status receive(Message& message);
+  Status receive_exactly(std::byte* to, std::size_t size, std::vector<UniqueFd>& fds);
   Status send_u64(RequestType type, std::uint64_t value);
   Status send_fd(RequestType type, unsigned index, int fd);
   BlockStatus range(std::uint32_t type, std::uint64_t offset, std::uint64_t length,
@@ -95,6 +108,8 @@ class TestFrontEnd {
   std::uint64_t protocol_features_ = 0;
   std::uint64_t queue_num_ = 1;
   virtio_blk_config config_{};
+  UniqueFd inflight_fd_;
+  InflightDescription inflight_;
   UniqueFd memory_fd_;
   std::optional<Mapping> memory_;
   std::vector<std::unique_ptr<DriverQueue>> queues_;

@@ -14,10 +14,11 @@ constexpr unsigned kQueuesMax = 256;  // the protocol's queue number has eight b
 }  // namespace
 
 VhostUserBlk::VhostUserBlk(EventLoop& loop, BlockDevice& device, ExportOptions options)
-    : loop_(loop),
+    : loop_(&loop),
       device_(device),
       options_(std::move(options)),
-      shape_(vhost_user::make_shape(device, options_.queues_max, options_.serial)) {}
+      shape_(vhost_user::make_shape(device, options_.queues_max, options_.serial)),
+      begun_(options_.recovered) {}
 
 Result<std::unique_ptr<VhostUserBlk>> VhostUserBlk::create(EventLoop& loop, BlockDevice& device,
                                                            ExportOptions options) {
@@ -35,7 +36,7 @@ VhostUserBlk::~VhostUserBlk() {
   session_.reset();
   unwatch_listener();
   if (device_watched_) {
-    loop_.unwatch(device_.event_fd());
+    loop_->unwatch(device_.event_fd());
   }
   if (listener_.valid()) {
     ::unlink(options_.socket_path.c_str());
@@ -46,7 +47,7 @@ Status VhostUserBlk::watch_device() {
   if (device_.event_fd() < 0) {
     return {};
   }
-  FALLOW_TRY(loop_.watch(device_.event_fd(), [this] { on_device(); }));
+  FALLOW_TRY(loop_->watch(device_.event_fd(), [this] { on_device(); }));
   device_watched_ = true;
   return {};
 }
@@ -66,13 +67,13 @@ Status VhostUserBlk::listen() {
 
 void VhostUserBlk::watch_listener() {
   if (listener_.valid() && !listening_) {
-    listening_ = loop_.watch(listener_.get(), [this] { on_connection(); }).ok();
+    listening_ = loop_->watch(listener_.get(), [this] { on_connection(); }).ok();
   }
 }
 
 void VhostUserBlk::unwatch_listener() {
   if (listening_) {
-    loop_.unwatch(listener_.get());
+    loop_->unwatch(listener_.get());
     listening_ = false;
   }
 }
@@ -113,8 +114,7 @@ Status VhostUserBlk::adopt(UniqueFd socket) {
   if (session_ || drained_) {
     return Error{ErrorCode::kExists, "export '" + options_.name + "' is in use or stops"};
   }
-  const vhost_user::Session::Export exported{loop_,         device_,   shape_,
-                                             options_.name, counters_, begun_};
+  const vhost_user::Export exported{loop_, device_, shape_, options_.name, counters_, begun_};
   session_ = std::make_shared<vhost_user::Session>(
       exported, std::move(socket),
       vhost_user::Session::Events{[this] { unwatch_listener(); }, [this] { session_ended(); }});
@@ -124,6 +124,47 @@ Status VhostUserBlk::adopt(UniqueFd socket) {
     return started;
   }
   return {};
+}
+
+void VhostUserBlk::size_changed() {
+  shape_.capacity_sectors = device_.size_bytes() / kSectorSize;
+  if (session_) {
+    session_->config_changed();
+  }
+}
+
+void VhostUserBlk::move_to(EventLoop& other, std::function<void()> moved) {
+  const bool listens = listening_;
+  leave_loop();
+  loop_ = &other;
+  other.post([this, listens, moved = std::move(moved)] {
+    join_loop(listens);
+    moved();
+  });
+}
+
+void VhostUserBlk::leave_loop() {
+  if (session_) {
+    session_->leave_loop();
+  }
+  unwatch_listener();
+  if (device_watched_) {
+    loop_->unwatch(device_.event_fd());
+  }
+}
+
+void VhostUserBlk::join_loop(bool listens) {
+  if (const auto watched = watch_device(); !watched) {
+    device_watched_ = false;
+    log_error("vhost_user_device_unwatched",
+              {{"export", options_.name}, {"detail", watched.error().text}});
+  }
+  if (listens) {
+    watch_listener();
+  }
+  if (session_) {
+    session_->join_loop();
+  }
 }
 
 void VhostUserBlk::session_ended() {
@@ -141,7 +182,7 @@ void VhostUserBlk::stop(std::function<void()> drained) {
   if (session_) {
     session_->shut_down();
   } else {
-    loop_.post([this] { finish_stop(); });
+    loop_->post([this] { finish_stop(); });
   }
 }
 

@@ -5,7 +5,8 @@
 // memory is unmapped, then the next one is accepted. Nothing that a front end or its guest does
 // ends the process or holds up the loop.
 //
-// Every method on the loop's thread, save statistics().
+// Every method on the thread of the loop that the export lives on, save statistics(). It can be
+// moved to another loop while a guest is running.
 #pragma once
 
 #include <functional>
@@ -27,6 +28,9 @@ struct ExportOptions {
   // does not start with fewer on offer.
   unsigned queues_max = 64;  // 1 to 256
   std::string serial;        // what the guest reads as the disk's serial; the first 20 characters
+  // The disk, with its content, is one that a former life of the process has served: a guest that
+  // was running then may go on. Without it such a guest is refused, as its pages are not here.
+  bool recovered = false;
 };
 
 class VhostUserBlk {
@@ -41,6 +45,16 @@ class VhostUserBlk {
 
   // Takes a front end that has been connected otherwise. Fails when there is one already.
   Status adopt(UniqueFd socket);
+
+  // The device's size_bytes() has changed: guests are held to the new size from now on. A front end
+  // that listens is told, so that a running guest sees it; any other sees it when it asks next.
+  void size_changed();
+
+  // Moves the export, its front end and the device to `other`, which another thread may run; then
+  // calls `moved` there. Requests in flight move along: none is lost or served twice, and each ring
+  // keeps its order. From the call on until `moved` no other method may be called, by any thread;
+  // the device, too, is nobody's meanwhile. `other` must run for as long as the export is on it.
+  void move_to(EventLoop& other, std::function<void()> moved);
 
   // Accepts nobody any more, completes what is in flight, disconnects, removes the socket; then
   // calls `drained`, never before it returns.
@@ -60,7 +74,10 @@ class VhostUserBlk {
   void session_ended();
   void finish_stop();
 
-  EventLoop& loop_;
+  void leave_loop();
+  void join_loop(bool listens);
+
+  EventLoop* loop_;
   BlockDevice& device_;
   ExportOptions options_;
   vhost_user::DeviceShape shape_;

@@ -1,6 +1,7 @@
 #include "frontend/vhost_user/vhost_user_blk.h"
 
 #include <gtest/gtest.h>
+#include <sys/socket.h>
 
 #include <array>
 #include <random>
@@ -265,6 +266,65 @@ TEST(VhostUserBlk, guestThatWasRunningBeforeTheDisk_isRefusedUntilItBeginsAnew) 
   served.wait_until([&] { return !served.statistics().connected; });
   auto reconnecting = connect_stopped();
   EXPECT_TRUE(reconnecting->setup_queue(0, 7).ok());
+}
+
+TEST(VhostUserBlk, recoveredDisk_letsAGuestThatWasRunningGoOn) {
+  ExportOptions options;
+  options.recovered = true;
+  TestExport served(FakeBlockDevice::Completion::kAtOnce, 4 << 20, options);
+  auto front = TestFrontEnd::connect(served.path(), {.start = false});
+  ASSERT_TRUE(front.ok());
+  ASSERT_TRUE((*front)->share_memory().ok());
+  EXPECT_TRUE((*front)->setup_queue(0, 7).ok());
+}
+
+// Requests of a connection that broke are served by the next one, in their order, and only then
+// does the ring go on.
+TEST(VhostUserBlk, requestsOfABrokenConnection_areServedByTheNext) {
+  TestExport served(FakeBlockDevice::Completion::kOnPoll);
+  auto front = connect(served, {.inflight = true});
+  ASSERT_NE(front, nullptr);
+  DriverQueue& queue = front->queue(0);
+  served.device().hold();
+  for (unsigned slot = 0; slot < 8; ++slot) {
+    queue.submit(slot, VIRTIO_BLK_T_FLUSH, 0, 0);
+  }
+  queue.kick();
+  served.wait_until([&] { return served.statistics().in_flight == 8; });
+  ::shutdown(front->socket(), SHUT_RDWR);
+  served.wait_until([&] { return !served.statistics().connected; });
+  served.device().release();
+  DriverQueue::Completion completion;
+  EXPECT_FALSE(queue.poll(completion));  // nothing is shown to a front end that has gone
+  ASSERT_TRUE(front->reconnect(served.path()).ok());
+  for (unsigned slot = 0; slot < 8; ++slot) {
+    ASSERT_TRUE(queue.wait(completion, 20'000));
+    EXPECT_EQ(completion.slot, slot);
+    EXPECT_EQ(completion.status, VIRTIO_BLK_S_OK);
+  }
+  EXPECT_FALSE(queue.poll(completion));
+  EXPECT_EQ(front->flush(), VIRTIO_BLK_S_OK);
+  EXPECT_EQ(served.statistics().flushes, 17u);
+}
+
+TEST(VhostUserBlk, ringThatStopsBeforeItIsServed_leavesNothingBehind) {
+  TestExport served(FakeBlockDevice::Completion::kOnPoll);
+  auto front = connect(served, {.inflight = true, .enable = false});
+  ASSERT_NE(front, nullptr);
+  DriverQueue& queue = front->queue(0);
+  ASSERT_TRUE(front->send_state(RequestType::kSetVringEnable, 0, 1).ok());
+  served.device().hold();
+  for (unsigned slot = 0; slot < 5; ++slot) {
+    queue.submit(slot, VIRTIO_BLK_T_FLUSH, 0, 0);
+  }
+  queue.kick();
+  served.wait_until([&] { return served.statistics().in_flight == 5; });
+  ::shutdown(front->socket(), SHUT_RDWR);
+  served.wait_until([&] { return !served.statistics().connected; });
+  served.device().release();
+  ASSERT_TRUE(front->reconnect(served.path()).ok());  // started, but not enabled
+  EXPECT_EQ(front->stop_queue(0).value(), 5u);
+  EXPECT_EQ(queue.used_index(), 5u);
 }
 
 TEST(VhostUserBlk, newMemoryTableInMidRequest_waitsForTheDevice) {

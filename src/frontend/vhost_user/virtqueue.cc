@@ -68,7 +68,22 @@ Result<Virtqueue> Virtqueue::map(const GuestMemory& memory, const Settings& sett
   auto* used_words = reinterpret_cast<std::uint16_t*>(queue.used_ring_);
   queue.used_ = shared_word(used_words[kIndexWord]).load();
   queue.published_ = queue.used_;
+  queue.inflight_ = settings.inflight;
+  FALLOW_TRY(queue.recover());
   return queue;
+}
+
+Status Virtqueue::recover() {
+  if (!inflight_) {
+    return {};
+  }
+  auto found = inflight_.recover(used_, size_);
+  FALLOW_TRY(found);
+  if (found->continued) {
+    next_available_ = static_cast<std::uint16_t>(used_ + found->heads.size());
+    recovered_ = std::move(found->heads);
+  }
+  return {};
 }
 
 Status Virtqueue::remap(const GuestMemory& memory) {
@@ -96,10 +111,14 @@ std::uint16_t Virtqueue::read_available_index() const {
 }
 
 bool Virtqueue::has_available() const {
-  return read_available_index() != next_available_;
+  return has_recovered() || read_available_index() != next_available_;
 }
 
 Virtqueue::Take Virtqueue::take(const GuestMemory& memory, Chain& chain) {
+  if (has_recovered()) {
+    const std::uint16_t head = recovered_[recovered_taken_++];
+    return collect(memory, head, chain) ? Take::kChain : Take::kBroken;
+  }
   const auto pending = static_cast<std::uint16_t>(read_available_index() - next_available_);
   if (pending == 0) {
     return Take::kNone;
@@ -109,11 +128,12 @@ Virtqueue::Take Virtqueue::take(const GuestMemory& memory, Chain& chain) {
   }
   std::uint16_t head = 0;
   copy_once(&head, &available_[kRingHead / 2 + next_available_ % size_], sizeof head);
-  if (head >= size_ || !collect(memory, head, chain)) {
+  if (head >= size_) {
     return Take::kBroken;
   }
+  inflight_.take(head);
   ++next_available_;
-  return Take::kChain;
+  return collect(memory, head, chain) ? Take::kChain : Take::kBroken;
 }
 
 Descriptor Virtqueue::descriptor(std::uint16_t index) const {
@@ -170,10 +190,24 @@ bool Virtqueue::follow(std::span<const Descriptor> table, Chain& chain) {
   }
 }
 
+void Virtqueue::set_used_log(DirtyLog* log, std::uint64_t address) {
+  used_log_ = log;
+  used_log_address_ = address;
+}
+
+void Virtqueue::mark_used(std::size_t offset, std::size_t size) {
+  if (used_log_ != nullptr) {
+    used_log_->mark(used_log_address_ + offset, size);
+  }
+}
+
 void Virtqueue::push(std::uint16_t head, std::uint32_t written) {
   const UsedElement element{head, written};
-  std::memcpy(used_ring_ + kRingHead + (used_ % size_) * sizeof element, &element, sizeof element);
+  const std::size_t at = kRingHead + (used_ % size_) * sizeof element;
+  std::memcpy(used_ring_ + at, &element, sizeof element);
+  mark_used(at, sizeof element);
   ++used_;
+  inflight_.give_back(head);
 }
 
 bool Virtqueue::publish() {
@@ -185,6 +219,8 @@ bool Virtqueue::publish() {
   // driver wants to be notified; pairs with the driver's full barrier between its store of
   // used_event (or flags) and its load of the index.
   shared_word(words[kIndexWord]).store(used_);
+  mark_used(0, kRingHead);
+  inflight_.commit(used_);
   const std::uint16_t before = std::exchange(published_, used_);
   if (!event_index_) {
     const auto flags = shared_word(available_[kFlagsWord]).load();
@@ -198,6 +234,7 @@ void Virtqueue::disable_notifications() {
     auto* words = reinterpret_cast<std::uint16_t*>(used_ring_);
     // relaxed: a hint; a notification too many does no harm.
     shared_word(words[kFlagsWord]).store(VRING_USED_F_NO_NOTIFY, std::memory_order_relaxed);
+    mark_used(0, kRingHead);
   }
 }
 
@@ -208,8 +245,10 @@ bool Virtqueue::enable_notifications() {
   // look at this word; one of the two sides sees the other.
   if (event_index_) {
     shared_word(words[event]).store(next_available_);
+    mark_used(event * sizeof(std::uint16_t), sizeof(std::uint16_t));
   } else {
     shared_word(words[kFlagsWord]).store(0);
+    mark_used(0, kRingHead);
   }
   return has_available();
 }

@@ -7,6 +7,10 @@
 // 3. A chain is at most as long as its table, which is how loops end; a table has at most kSizeMax
 //    entries, a power of two.
 //
+// With an in-flight log, a ring goes on where a former life left it: take() hands out first what
+// was in flight then, and every head is in the log from take() until publish() has shown it as
+// used.
+//
 // One thread, the session's. The pointers are the memory table's: remap() when it is replaced.
 #pragma once
 
@@ -14,9 +18,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "base/result.h"
+#include "frontend/vhost_user/dirty_log.h"
 #include "frontend/vhost_user/guest_memory.h"
+#include "frontend/vhost_user/inflight_region.h"
 #include "frontend/vhost_user/messages.h"
 
 namespace fallow::vhost_user {
@@ -65,6 +72,7 @@ class Virtqueue {
     std::uint16_t base = 0;
     bool event_index = false;
     bool indirect = false;
+    InflightLog inflight;  // one that says where the ring goes on overrides `base`
   };
   enum class Take { kChain, kNone, kBroken };
 
@@ -77,11 +85,17 @@ class Virtqueue {
   // a way that leaves nothing to answer; the ring must not be used any more.
   Take take(const GuestMemory& memory, Chain& chain);
   [[nodiscard]] bool has_available() const;
+  // True while take() hands out what was in flight in a former life.
+  [[nodiscard]] bool has_recovered() const { return recovered_taken_ < recovered_.size(); }
 
   // Returns a chain to the driver; seen by it after publish().
   void push(std::uint16_t head, std::uint32_t written);
   // Shows the pushed chains to the driver. True when it wants to be notified of them.
   bool publish();
+
+  // From now on what is written to the used ring is marked in `log`, at guest address `address` for
+  // its first byte; nullptr: nowhere.
+  void set_used_log(DirtyLog* log, std::uint64_t address);
 
   void disable_notifications();
   // True when chains became available before the driver could know that it has to notify: take them
@@ -97,12 +111,15 @@ class Virtqueue {
     std::uint32_t length;
   };
   Virtqueue() = default;
+  Status recover();
   [[nodiscard]] bool collect(const GuestMemory& memory, std::uint16_t head, Chain& chain) const;
   [[nodiscard]] bool collect_indirect(const GuestMemory& memory, const Descriptor& table,
                                       Chain& chain) const;
   [[nodiscard]] static bool follow(std::span<const Descriptor> table, Chain& chain);
   [[nodiscard]] Descriptor descriptor(std::uint16_t index) const;
   [[nodiscard]] std::uint16_t read_available_index() const;
+  // A part of the used ring has been written.
+  void mark_used(std::size_t offset, std::size_t size);
 
   std::uint16_t size_ = 0;
   bool event_index_ = false;
@@ -111,6 +128,11 @@ class Virtqueue {
   std::uint16_t next_available_ = 0;
   std::uint16_t used_ = 0;
   std::uint16_t published_ = 0;
+  DirtyLog* used_log_ = nullptr;
+  std::uint64_t used_log_address_ = 0;
+  InflightLog inflight_;
+  std::vector<std::uint16_t> recovered_;  // in flight in a former life, oldest first
+  std::size_t recovered_taken_ = 0;
 
   // Shared memory. Rings as arrays of words: flags, index, then the entries, then the event word.
   std::byte* descriptors_ = nullptr;

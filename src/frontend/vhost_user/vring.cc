@@ -1,32 +1,9 @@
 #include "frontend/vhost_user/vring.h"
 
-#include <fcntl.h>
-#include <sys/uio.h>
-#include <unistd.h>
-
-#include <string_view>
-
+#include "frontend/vhost_user/eventfd.h"
 #include "frontend/vhost_user/virtio_ring_abi.h"
 
 namespace fallow::vhost_user {
-
-Result<UniqueFd> adopt_eventfd(UniqueFd fd) {
-  char target[64] = {};
-  const std::string link = "/proc/self/fd/" + std::to_string(fd.get());
-  // Reading the link asks nothing of the file itself, which might not answer.
-  const ssize_t length = ::readlink(link.c_str(), target, sizeof target - 1);
-  if (length <= 0 || std::string_view(target) != "anon_inode:[eventfd]") {
-    return invalid("a ring's notification descriptor is not an eventfd");
-  }
-  ::fcntl(fd.get(), F_SETFL, ::fcntl(fd.get(), F_GETFL) | O_NONBLOCK);
-  return fd;
-}
-
-void drain_eventfd(int fd) {
-  std::uint64_t count = 0;
-  const iovec part{&count, sizeof count};
-  [[maybe_unused]] const ssize_t got = ::preadv2(fd, &part, 1, -1, RWF_NOWAIT);
-}
 
 Status Vring::check_stopped() const {
   if (started()) {
@@ -43,12 +20,28 @@ Status Vring::set_size(std::uint32_t size) {
 }
 
 Status Vring::set_addresses(const VringAddress& addresses) {
-  FALLOW_TRY(check_stopped());
-  if (addresses.flags != 0) {
-    return invalid("a ring asks for a dirty log, which was not offered");
+  if ((addresses.flags & ~kVringFlagLog) != 0) {
+    return invalid("a ring's addresses have unknown flags");
+  }
+  const bool same = addresses_ && addresses_->descriptors == addresses.descriptors &&
+                    addresses_->used == addresses.used &&
+                    addresses_->available == addresses.available;
+  if (!same) {
+    FALLOW_TRY(check_stopped());
   }
   addresses_ = addresses;
+  apply_used_log();
   return {};
+}
+
+bool Vring::logs_used_ring() const {
+  return addresses_ && (addresses_->flags & kVringFlagLog) != 0;
+}
+
+void Vring::apply_used_log() {
+  if (started()) {
+    queue_->log_used_ring(logs_used_ring(), addresses_->log);
+  }
 }
 
 Status Vring::set_base(std::uint32_t base) {
@@ -60,7 +53,14 @@ Status Vring::set_base(std::uint32_t base) {
   return {};
 }
 
-Status Vring::start(UniqueFd kick, std::uint64_t features,
+void Vring::set_call(UniqueFd call) {
+  call_ = std::move(call);
+  if (call_.valid()) {
+    signal_eventfd(call_.get());
+  }
+}
+
+Status Vring::start(UniqueFd kick, std::uint64_t features, InflightLog inflight,
                     const BlockQueue::Environment& environment) {
   if (!started()) {
     if (!addresses_) {
@@ -72,11 +72,13 @@ Status Vring::start(UniqueFd kick, std::uint64_t features,
     settings.base = base_;
     settings.event_index = (features & bit(VIRTIO_RING_F_EVENT_IDX)) != 0;
     settings.indirect = (features & bit(VIRTIO_RING_F_INDIRECT_DESC)) != 0;
+    settings.inflight = std::move(inflight);
     auto ring = Virtqueue::map(environment.memory, settings);
     if (!ring) {
       return ring.error();
     }
     queue_ = std::make_unique<BlockQueue>(std::move(*ring), environment);
+    apply_used_log();
   }
   kick_ = std::move(kick);
   begun_ = true;
@@ -99,8 +101,7 @@ void Vring::reset() {
 
 void Vring::signal_error() {
   if (error_.valid()) {
-    const std::uint64_t one = 1;
-    [[maybe_unused]] const ssize_t written = ::write(error_.get(), &one, sizeof one);
+    signal_eventfd(error_.get());
   }
 }
 

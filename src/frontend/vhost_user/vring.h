@@ -13,26 +13,25 @@
 
 namespace fallow::vhost_user {
 
-// Takes a descriptor only if it is an eventfd: reads and writes of anything else might block.
-Result<UniqueFd> adopt_eventfd(UniqueFd fd);
-
-// Empties an eventfd. Never blocks, even if the peer has made the descriptor blocking.
-void drain_eventfd(int fd);
-
 class Vring {
  public:
   Status set_size(std::uint32_t size);
+  // Of a started ring only what is logged of it can change.
   Status set_addresses(const VringAddress& addresses);
+  // Whether the front end wants writes to the used ring in the dirty log.
+  [[nodiscard]] bool logs_used_ring() const;
   Status set_base(std::uint32_t base);
   [[nodiscard]] std::uint16_t base() const { return base_; }
   // True once it has been started.
   [[nodiscard]] bool begun() const { return begun_; }
   void set_enabled(bool enabled) { enabled_ = enabled; }
-  void set_call(UniqueFd call) { call_ = std::move(call); }
+  // Notifies at once: a former life may have shown completions and died before it could say so.
+  void set_call(UniqueFd call);
   void set_error(UniqueFd error) { error_ = std::move(error); }
 
   // Starts the ring, or only changes the kick descriptor of a started one.
-  Status start(UniqueFd kick, std::uint64_t features, const BlockQueue::Environment& environment);
+  Status start(UniqueFd kick, std::uint64_t features, InflightLog inflight,
+               const BlockQueue::Environment& environment);
   // Nothing may be in flight. What the driver made available next: GET_VRING_BASE's answer.
   std::uint16_t stop();
   // Forgets all that was set up. Nothing may be in flight.
@@ -49,6 +48,7 @@ class Vring {
 
  private:
   [[nodiscard]] Status check_stopped() const;
+  void apply_used_log();
 
   std::uint32_t size_ = 0;
   std::uint16_t base_ = 0;

@@ -1,0 +1,121 @@
+#include "node/ring_clients.h"
+
+#include <sys/random.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "base/check.h"
+#include "base/log.h"
+
+namespace fallow::node {
+namespace {
+
+tmem::ClientSecret make_secret() {
+  tmem::ClientSecret secret;
+  const std::size_t bytes = sizeof secret.words;
+  CHECK(::getrandom(secret.words.data(), bytes, 0) == static_cast<ssize_t>(bytes));
+  secret.words[0] |= 1;  // never none
+  return secret;
+}
+
+ring::Secret to_ring(const tmem::ClientSecret& secret) {
+  return {{secret.words[0], secret.words[1]}};
+}
+
+// In a time that does not tell how much of it is right.
+bool matches(const tmem::ClientSecret& ours, const ring::Secret& theirs) {
+  const std::uint64_t difference =
+      (ours.words[0] ^ theirs.words[0]) | (ours.words[1] ^ theirs.words[1]);
+  return difference == 0 && ours.words[0] != 0;
+}
+
+}  // namespace
+
+void RingClients::expect(ClientId client, const std::string& name) {
+  const std::lock_guard lock(mutex_);
+  clients_[client] = {State::kExpected, name};
+  give_up_at_ns_ = clock_.now_ns() + kReturnNs;
+}
+
+Result<RingHost::Admission> RingClients::admit(std::string_view name, const ring::Secret& secret) {
+  const std::lock_guard lock(mutex_);
+  const auto same_name = [name](const auto& entry) { return entry.second.name == name; };
+  const auto found = std::find_if(clients_.begin(), clients_.end(), same_name);
+  if (found == clients_.end()) {
+    return add(name);
+  }
+  const ClientId client = found->first;
+  if (found->second.state == State::kConnected) {
+    return Error{ErrorCode::kExists, "a client '" + std::string(name) + "' is connected already"};
+  }
+  const tmem::ClientSecret ours = store_.secret_of(client);
+  if (!matches(ours, secret)) {
+    return Error{ErrorCode::kExists,
+                 "the pages of a client '" + std::string(name) +
+                     "' wait for it to come back: use another name, or try in a minute"};
+  }
+  found->second.state = State::kConnected;
+  log_info("ring_client_back", {{"client", name}, {"used", store_.allowance(client).used}});
+  return RingHost::Admission{client, to_ring(ours), true};
+}
+
+Result<RingHost::Admission> RingClients::add(std::string_view name) {
+  const tmem::ClientSecret secret = make_secret();
+  const auto client = store_.add_client(name, secret);
+  if (!client) {
+    return client.error();
+  }
+  clients_[*client] = {State::kConnected, std::string(name)};
+  return RingHost::Admission{*client, to_ring(secret), false};
+}
+
+void RingClients::release(ClientId client) {
+  {
+    const std::lock_guard lock(mutex_);
+    clients_.erase(client);
+  }
+  (void)store_.remove_client(client);
+}
+
+void RingClients::give_up_the_lost() {
+  std::vector<ClientId> lost;
+  {
+    const std::lock_guard lock(mutex_);
+    if (give_up_at_ns_ == 0 || clock_.now_ns() < give_up_at_ns_) {
+      return;
+    }
+    give_up_at_ns_ = 0;
+    for (auto at = clients_.begin(); at != clients_.end();) {
+      if (at->second.state != State::kExpected) {
+        ++at;
+        continue;
+      }
+      log_warning("ring_client_lost", {{"client", at->second.name},
+                                       {"used", store_.allowance(at->first).used},
+                                       {"detail", "it did not come back, its pages are given up"}});
+      lost.push_back(at->first);
+      at = clients_.erase(at);
+    }
+  }
+  for (const ClientId client : lost) {
+    (void)store_.remove_client(client);
+  }
+}
+
+std::size_t RingClients::connected() const {
+  const std::lock_guard lock(mutex_);
+  return static_cast<std::size_t>(
+      std::count_if(clients_.begin(), clients_.end(),
+                    [](const auto& entry) { return entry.second.state == State::kConnected; }));
+}
+
+std::size_t RingClients::expected() const {
+  const std::lock_guard lock(mutex_);
+  return clients_.size() - static_cast<std::size_t>(std::count_if(
+                               clients_.begin(), clients_.end(), [](const auto& entry) {
+                                 return entry.second.state == State::kConnected;
+                               }));
+}
+
+}  // namespace fallow::node

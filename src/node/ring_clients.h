@@ -1,0 +1,53 @@
+// The clients that come over rings: who they are, whose pages come back to whom, and when pages
+// that nobody comes back for are given up.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <mutex>
+#include <string>
+#include <string_view>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "frontend/ring/ring_host.h"
+#include "tmem/store.h"
+
+namespace fallow::node {
+
+// Any thread.
+class RingClients {
+ public:
+  // How long the pages of a client wait for it after the daemon's death.
+  static constexpr std::uint64_t kReturnNs = 60'000'000'000;
+
+  RingClients(tmem::Store& store, const Clock& clock) : store_(store), clock_(clock) {}
+
+  // At the start: the clients that a life before has left, until they come back.
+  void expect(ClientId client, const std::string& name);
+  // A new client, or one that comes back. Errors: kExists when the name is taken.
+  Result<RingHost::Admission> admit(std::string_view name, const ring::Secret& secret);
+  // It has left: its pages go.
+  void release(ClientId client);
+  // Gives up the pages of those that did not come back in time.
+  void give_up_the_lost();
+
+  [[nodiscard]] std::size_t connected() const;
+  [[nodiscard]] std::size_t expected() const;
+
+ private:
+  enum class State { kExpected, kConnected };
+  struct Client {
+    State state;
+    std::string name;
+  };
+  Result<RingHost::Admission> add(std::string_view name);
+
+  tmem::Store& store_;
+  const Clock& clock_;
+  mutable std::mutex mutex_;
+  std::map<ClientId, Client> clients_;  // guarded by mutex_
+  std::uint64_t give_up_at_ns_ = 0;     // guarded by mutex_; 0: nobody is expected
+};
+
+}  // namespace fallow::node

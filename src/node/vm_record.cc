@@ -1,0 +1,34 @@
+#include "node/vm_record.h"
+
+#include <nlohmann/json.hpp>
+
+#include "node/vm_rules.h"
+
+namespace fallow::node {
+
+std::string describe(const VmRecord& record) {
+  return nlohmann::json{{"name", record.request.name},
+                        {"size", record.request.size_bytes},
+                        {"backing", record.request.backing_path},
+                        {"discard_backing", record.request.discard_backing},
+                        {"block_size", record.block_size}}
+      .dump();
+}
+
+Result<VmRecord> read_vm_record(const std::string& description) {
+  const auto json = nlohmann::json::parse(description, nullptr, false);
+  VmRecord record;
+  try {
+    record.request.name = json.at("name").get<std::string>();
+    record.request.size_bytes = json.at("size").get<std::uint64_t>();
+    record.request.backing_path = json.at("backing").get<std::string>();
+    record.request.discard_backing = json.at("discard_backing").get<bool>();
+    record.block_size = json.at("block_size").get<std::uint32_t>();
+  } catch (const nlohmann::json::exception& error) {
+    return failed(std::string("the map of the disk does not describe its VM: ") + error.what());
+  }
+  FALLOW_TRY(check_vm_request(record.request));
+  return record;
+}
+
+}  // namespace fallow::node
