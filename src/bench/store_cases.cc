@@ -257,9 +257,9 @@ Result recover_vs_read(const Case& what, const Settings& settings) {
 
 std::vector<Case> store_cases() {
   return {
-      {"store.put_vs_copy", "pages/s", "higher", 0.8, "put of a page against a plain copy",
+      {"store.put_vs_copy", "pages/s", "higher", 0.9, "put of a page against a plain copy",
        put_vs_copy},
-      {"store.get_vs_copy", "pages/s", "higher", 0.8, "get of a page against a plain copy",
+      {"store.get_vs_copy", "pages/s", "higher", 0.9, "get of a page against a plain copy",
        get_vs_copy},
       {"store.zero_put_vs_put", "pages/s", "higher", 4.0,
        "put of a zero page against an ordinary put", zero_put_vs_put},

@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <atomic>
+#include <chrono>
 #include <cstdlib>
 #include <fstream>
 #include <memory>
@@ -127,6 +129,25 @@ TEST_F(Nbd, fio_verifiesWhatItWroteAtRandom) {
   expect_success({find("fio"), "--name=verify", "--ioengine=nbd", "--uri=" + uri(),
                   "--rw=randwrite", "--bs=4k,64k", "--bsrange=4k-64k", "--iodepth=16", "--size=32M",
                   "--verify=crc32c", "--verify_state_save=0", "--randseed=3"});
+}
+
+// A daemon that is killed and started again takes its disks up where they were; whoever uses NBD
+// sees a pause.
+TEST_F(Nbd, daemonKilledUnderLoad_everythingIsThereAndNobodyNotices) {
+  std::atomic<bool> done{false};
+  std::thread load([&] {
+    expect_success({find("fio"), "--name=verify", "--ioengine=nbd", "--uri=" + uri(),
+                    "--rw=randwrite", "--bs=4k", "--iodepth=8", "--size=48M", "--verify=crc32c",
+                    "--verify_state_save=0", "--randseed=5", "--loops=3"});
+    done = true;
+  });
+  unsigned kills = 0;
+  for (; !done && kills < 20; ++kills) {
+    daemon_->kill_and_restart();
+    EXPECT_TRUE(daemon_->wait_ready()) << daemon_->log();
+  }
+  load.join();
+  EXPECT_GT(kills, 1u);
 }
 
 TEST_F(Nbd, wrongUse_isToldBeforeAnythingIsServed) {

@@ -14,7 +14,7 @@ namespace {
 
 constexpr int kBacklog = 64;
 constexpr unsigned kAcceptedPerTurn = 16;
-constexpr std::uint64_t kWatchPeriodNs = 100'000'000;
+constexpr std::uint64_t kWatchPeriodNs = 500'000'000;
 
 uid_t uid_of(int socket) {
   ucred peer{};
