@@ -43,6 +43,7 @@ struct Case {
 std::vector<Case> store_cases();
 std::vector<Case> ring_cases();
 std::vector<Case> vhost_cases();
+std::vector<Case> nbd_cases();
 
 // Calls the two in turn, `rounds` times each after one warm-up, and takes each side's median.
 Result measure_in_turn(const Case& what, unsigned rounds, const std::function<double()>& ours,

@@ -22,6 +22,7 @@
 #include "base/units.h"
 #include "bench/bench_case.h"
 #include "bench/cache_client.h"
+#include "bench/own_daemon.h"
 #include "bench/server_process.h"
 
 namespace fallow::bench {
@@ -70,13 +71,8 @@ class Workload {
 // A daemon, and a client with a queue and registered pages, one for each operation in flight.
 class Ours {
  public:
-  explicit Ours(const TempDir& dir)
-      : daemon_({own_program("ring_daemon"),
-                 {"ring_daemon", dir.path(), "384M", "4M"},
-                 dir.path() + "/ring.sock",
-                 SOCK_SEQPACKET,
-                 dir.path() + "/log"}) {
-    const std::string socket = dir.path() + "/ring.sock";
+  Ours() {
+    const std::string socket = daemon_.ring_socket();
     fallow_options options{};
     options.size = sizeof options;
     options.socket = socket.c_str();
@@ -142,7 +138,7 @@ class Ours {
     }
   }
 
-  ServerProcess daemon_;
+  OwnDaemon daemon_{{.memory = "384M"}};
   fallow_client* client_ = nullptr;
   fallow_queue* queue_ = nullptr;
   fallow_pool pool_ = 0;
@@ -214,7 +210,7 @@ Result get_many(const Case& what, const Settings& settings, CacheClient::Protoco
   const Size size = size_of(settings);
   const Workload load(size);
   const TempDir dir;
-  Ours ours(dir);
+  Ours ours;
   Theirs theirs(protocol, peer(dir));
   ours.put(load.all(), load.page());
   theirs.put(load.all(), load.page());
@@ -234,7 +230,7 @@ Result put_redis(const Case& what, const Settings& settings) {
   const Size size = size_of(settings);
   const Workload load(size);
   const TempDir dir;
-  Ours ours(dir);
+  Ours ours;
   Theirs theirs(CacheClient::Protocol::kRedis, redis(dir));
   return compare_rates(
       what, size, [&] { ours.put(load.keys(), load.page()); },
@@ -246,7 +242,7 @@ Result get_one_redis(const Case& what, const Settings& settings) {
   size.operations /= 4;
   const Workload load(size);
   const TempDir dir;
-  Ours ours(dir);
+  Ours ours;
   Theirs theirs(CacheClient::Protocol::kRedis, redis(dir));
   ours.put(load.all(), load.page());
   theirs.put(load.all(), load.page());

@@ -62,6 +62,7 @@ TEST_F(Reconnect, PagesForgotten_oldPoolsAreStaleForEver) {
   const PageWords page = numbered_page(1);
   ASSERT_EQ(fallow_put(queue, pool, 0, 0, &page), 0);
 
+  daemon_.reset();
   state_.pools.clear();
   live({.resumed = false});
   PageWords back;
@@ -149,6 +150,7 @@ TEST_F(Reconnect, Wait_withATimeout_returnsInTimeWhileTheDaemonIsAway) {
 TEST_F(Reconnect, InFlight_daemonDiesAnywhere_resultsAreThoseOfOneDaemon) {
   for (const bool says_last : {true, false}) {
     for (std::uint64_t at = 1; at <= 8; ++at) {
+      daemon_.reset();
       state_.pools.clear();
       live({.entries_max = 1 + at, .says_last = says_last});  // the first opens the pool
       const OwnedClient client = place_.connect();
@@ -182,6 +184,7 @@ TEST_F(Reconnect, InFlight_daemonDiesAnywhere_resultsAreThoseOfOneDaemon) {
       EXPECT_EQ(pages[2], numbered_page(1)) << "died at " << at << ", said " << says_last;
       EXPECT_EQ(ordinary[0], numbered_page(2));
       EXPECT_EQ(ordinary[1], numbered_page(1));
+      daemon_.reset();
       EXPECT_TRUE(state_.pools[1].empty());
     }
   }

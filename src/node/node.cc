@@ -1,11 +1,13 @@
 #include "node/node.h"
 
 #include <grp.h>
+#include <sys/random.h>
 
 #include <algorithm>
 #include <array>
 #include <filesystem>
 
+#include "base/check.h"
 #include "base/log.h"
 #include "node/explain.h"
 #include "node/vm_rules.h"
@@ -67,6 +69,12 @@ void show_latency(const tmem::LatencySnapshot& latency, VmView& view) {
   view.put_p99_ns = latency.put_ns.quantile(0.99);
   view.get_p50_ns = latency.get_ns.quantile(0.5);
   view.get_p99_ns = latency.get_ns.quantile(0.99);
+}
+
+ring::Secret make_identity() {
+  ring::Secret identity{};
+  CHECK(::getrandom(identity.words, sizeof identity.words, 0) == sizeof identity.words);
+  return identity;
 }
 
 }  // namespace
@@ -282,7 +290,7 @@ Status Node::add_configured_vms() {
     if (const auto there = vms_.find(wanted.name); there != vms_.end()) {
       const VmOptions options = there->second->options();
       if (options.size_bytes != wanted.size_bytes ||
-          options.backing.path != options_for({wanted, options.block_size}).backing.path) {
+          options.backing.path != options_for({wanted, options.block_size, {}}).backing.path) {
         log_warning("vm_differs_from_the_configuration",
                     {{"vm", wanted.name},
                      {"size", options.size_bytes},
@@ -327,7 +335,8 @@ VmOptions Node::options_for(const VmRecord& record) const {
           .block_size = record.block_size,
           .demotion_pages_per_second = config_.demotion_pages_per_second,
           .map_path = arena_.path_of(kMapSuffix + request.name),
-          .description = describe(record)};
+          .description = describe(record),
+          .identity = record.identity};
 }
 
 Result<VmView> Node::add_vm(const VmRequest& request) {
@@ -351,7 +360,8 @@ Result<VmView> Node::add_vm(const VmRequest& request) {
   if (count > kVmsMax) {
     return failed("there are " + std::to_string(kVmsMax) + " VMs already, as many as there can be");
   }
-  auto vm = VmExport::create(*store_, clock_, options_for({request, config_.block_size}));
+  const VmRecord record{request, config_.block_size, make_identity()};
+  auto vm = VmExport::create(*store_, clock_, options_for(record));
   if (!vm) {
     return vm.error();
   }

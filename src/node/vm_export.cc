@@ -67,7 +67,7 @@ Status VmExport::reopen(const Clock& clock, LocationMap map) {
 
 Status VmExport::serve(const Clock& clock) {
   FALLOW_TRY(export_device());
-  ring_disk_ = std::make_unique<RingDisk>(*loop_, *device_, clock);
+  ring_disk_ = std::make_unique<RingDisk>(*loop_, *device_, clock, options_.identity);
   FALLOW_TRY(open_to_group());
   return start_loop();
 }
