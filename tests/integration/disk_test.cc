@@ -156,7 +156,7 @@ std::uint64_t memory_of(pid_t pid, const std::string& field) {
   return 0;
 }
 
-// What the daemon's private memory and the frame table grow by, from a small node to a large one.
+// What the daemon's anonymous memory and the frame table grow by, from a small node to a large one.
 TEST(Disk, memoryBeyondFrames_isUnderTwoPercentOfThem) {
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
   GTEST_SKIP() << "a sanitizer's own memory would be measured; the release build's is";
@@ -166,7 +166,7 @@ TEST(Disk, memoryBeyondFrames_isUnderTwoPercentOfThem) {
     options.memory = memory;
     Daemon daemon(options);
     EXPECT_TRUE(daemon.wait_ready()) << daemon.log();
-    std::uint64_t bytes = memory_of(daemon.pid(), "Private_Dirty:");
+    std::uint64_t bytes = memory_of(daemon.pid(), "Anonymous:");
     for (const auto& entry : std::filesystem::recursive_directory_iterator("/dev/shm")) {
       if (entry.path().extension() == ".table" &&
           entry.path().string().find(daemon.arena_folder()) == 0) {
