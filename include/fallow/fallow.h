@@ -1,7 +1,9 @@
 /* Fallow's client library: parks pages in the memory that a host's daemon pools.
  *
- * A client connects, opens queues, and puts, gets and flushes pages of 4096 bytes. Everything else
- * is told in fallow(3). SPDX: see LICENSE. */
+ * A client connects, opens queues, and puts, gets and flushes pages of 4096 bytes. fallow(3) tells
+ * everything at length.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
 #ifndef FALLOW_H
 #define FALLOW_H
 
@@ -19,11 +21,13 @@ extern "C" {
  *   -EDQUOT   put refused: the client holds its target    } a page that the key had is gone too
  *   -ENOSPC   put refused: no frame is free               }
  *   -EIO      the page was lost: an error until it is put or flushed
- *   -ESTALE   no such pool: the daemon has forgotten this client's pages
- *   -ENOTCONN the daemon has been away for longer than reconnect_timeout_ms
- *   -EAGAIN   the queue is full, or nothing came in time
- *   -EINVAL   wrong use */
+ *   -ESTALE   no such pool, or no such disk any more: the daemon has forgotten this client's pages
+ *   -ENOTCONN no daemon is there, or it has been away for longer than reconnect_timeout_ms; what
+ * was in flight may have happened -EAGAIN   the queue is full, or nothing came in time -EINVAL
+ * wrong use -ENOMEM   no memory, or too many pools and what the daemon refuses a connection, a
+ * region or a queue with. fallow_error() has the text. */
 
+/* A process that was forked from the one that connected can only close them. */
 typedef struct fallow_client fallow_client; /* a connection; any thread */
 typedef struct fallow_queue fallow_queue;   /* a queue pair; one thread at a time */
 typedef uint32_t fallow_pool;
@@ -44,14 +48,15 @@ struct fallow_options {
 
 const char* fallow_version(void);
 
+/* `options` may be NULL. Fails at once when no daemon is there. */
 int fallow_connect(const struct fallow_options* options, fallow_client** client);
-/* Closes its queues, frees its memory. The client's pages are dropped. */
+/* Closes its queues, frees its memory. The client's pages are dropped. No other thread uses it. */
 void fallow_close(fallow_client* client);
 /* Why the last call on this thread failed: one line, valid until the next call. */
 const char* fallow_error(void);
 
-/* Registered memory: what is moved between it and the daemon is copied once. Other memory works
- * too, at the price of a second copy. NULL with errno set when there is none. */
+/* Registered memory, in whole pages: what is moved between it and the daemon is copied once. Other
+ * memory works too, at the price of a second copy. NULL with errno set when there is none. */
 void* fallow_alloc(fallow_client* client, size_t bytes);
 void fallow_free(fallow_client* client, void* memory);
 
@@ -103,15 +108,17 @@ int fallow_submit_flush_page(fallow_queue* queue, fallow_pool pool, uint64_t obj
 int fallow_submit_flush_object(fallow_queue* queue, fallow_pool pool, uint64_t object,
                                uint64_t user_data);
 int fallow_submit(fallow_queue* queue);
-/* The number of completions taken, up to `max`. */
+/* The number of completions taken, up to `max`; never sleeps, but for the handshake with a daemon
+ * that comes back. */
 int fallow_poll(fallow_queue* queue, struct fallow_completion* completions, unsigned max);
-/* Waits until there is at least one. timeout_ms < 0: for as long as the daemon may be away. */
+/* Waits until there is at least one; 0 when nothing is in flight. timeout_ms < 0: for as long as
+ * the daemon may be away. */
 int fallow_wait(fallow_queue* queue, struct fallow_completion* completions, unsigned max,
                 int timeout_ms);
 
 /* The disk of a VM, on a client that was connected with options.disk. Offsets and lengths are
- * bytes, multiples of fallow_disk_block_size(); any length. Each function may be called on several
- * queues at once. */
+ * bytes, multiples of fallow_disk_block_size(); any length: a failure may leave a part done. Each
+ * function may be called on several queues at once. */
 uint64_t fallow_disk_size(fallow_client* client);
 uint32_t fallow_disk_block_size(fallow_client* client);
 int fallow_disk_read(fallow_queue* queue, void* data, size_t length, uint64_t offset);

@@ -17,9 +17,13 @@ struct Result {
   std::string name;
   Measurement median;
   std::string unit;
-  std::string better;  // "higher" or "lower"
+  std::string better;   // "higher" or "lower"
+  double promised = 0;  // the ratio that SPECIFICATION.md promises
   // ours / peer: of the medians, as rounds share the machine's mood only in pairs.
   [[nodiscard]] double ratio() const { return median.peer == 0 ? 0 : median.ours / median.peer; }
+  [[nodiscard]] bool met() const {
+    return better == "higher" ? ratio() >= promised : ratio() <= promised;
+  }
 };
 
 struct Settings {
@@ -31,11 +35,15 @@ struct Case {
   std::string name;
   std::string unit;
   std::string better;
+  double promised = 0;
   std::string about;
   std::function<Result(const Case&, const Settings&)> run;
 };
 
 std::vector<Case> store_cases();
+std::vector<Case> ring_cases();
+std::vector<Case> vhost_cases();
+std::vector<Case> nbd_cases();
 
 // Calls the two in turn, `rounds` times each after one warm-up, and takes each side's median.
 Result measure_in_turn(const Case& what, unsigned rounds, const std::function<double()>& ours,

@@ -18,20 +18,29 @@ struct Arguments {
   bool list = false;
 };
 
+// "<= 0.5": what the ratio must be.
+std::string promise(const Result& result) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%s %g",
+                result.better == "higher" ? ">=" : "<=", result.promised);
+  return text;
+}
+
 void print(const Result& result, const Arguments& arguments) {
   if (arguments.json) {
-    nlohmann::ordered_json line = {{"case", result.name},        {"ours", result.median.ours},
-                                   {"peer", result.median.peer}, {"ratio", result.ratio()},
-                                   {"unit", result.unit},        {"better", result.better}};
+    nlohmann::ordered_json line = {{"case", result.name},         {"ours", result.median.ours},
+                                   {"peer", result.median.peer},  {"ratio", result.ratio()},
+                                   {"unit", result.unit},         {"better", result.better},
+                                   {"promised", result.promised}, {"met", result.met()}};
     if (arguments.quick) {
       line["quick"] = true;
     }
     std::cout << line.dump() << std::endl;
     return;
   }
-  std::printf("%-32s %14.1f %14.1f %9.3f  %s, %s is better\n", result.name.c_str(),
-              result.median.ours, result.median.peer, result.ratio(), result.unit.c_str(),
-              result.better.c_str());
+  std::printf("%-32s %14.1f %14.1f %9.3f %9s %-5s  %s, %s is better\n", result.name.c_str(),
+              result.median.ours, result.median.peer, result.ratio(), promise(result).c_str(),
+              result.met() ? "yes" : "NO", result.unit.c_str(), result.better.c_str());
   std::fflush(stdout);
 }
 
@@ -40,8 +49,16 @@ bool wanted(const Arguments& arguments, const std::string& name) {
          std::find(arguments.names.begin(), arguments.names.end(), name) != arguments.names.end();
 }
 
+std::vector<Case> all_cases() {
+  std::vector<Case> cases;
+  for (const auto& part : {store_cases(), ring_cases(), vhost_cases(), nbd_cases()}) {
+    cases.insert(cases.end(), part.begin(), part.end());
+  }
+  return cases;
+}
+
 int run(const Arguments& arguments) {
-  const std::vector<Case> cases = store_cases();
+  const std::vector<Case> cases = all_cases();
   for (const std::string& name : arguments.names) {
     const auto known = [&name](const Case& one) { return one.name == name; };
     if (std::none_of(cases.begin(), cases.end(), known)) {
@@ -50,7 +67,8 @@ int run(const Arguments& arguments) {
     }
   }
   if (!arguments.json && !arguments.list) {
-    std::printf("%-32s %14s %14s %9s\n", "case", "ours", "peer", "ratio");
+    std::printf("%-32s %14s %14s %9s %9s %-5s\n", "case", "ours", "peer", "ratio", "promised",
+                "met");
   }
   const Settings settings{arguments.quick ? Settings::Length::kQuick : Settings::Length::kFull};
   for (const Case& one : cases) {

@@ -257,13 +257,15 @@ Result recover_vs_read(const Case& what, const Settings& settings) {
 
 std::vector<Case> store_cases() {
   return {
-      {"store.put_vs_copy", "pages/s", "higher", "put of a page against a plain copy", put_vs_copy},
-      {"store.get_vs_copy", "pages/s", "higher", "get of a page against a plain copy", get_vs_copy},
-      {"store.zero_put_vs_put", "pages/s", "higher", "put of a zero page against an ordinary put",
-       zero_put_vs_put},
-      {"store.failing_put_vs_put", "ns/put", "lower", "a refused put against one that succeeds",
-       failing_put_vs_put},
-      {"store.recover_vs_read", "ms/GiB", "lower",
+      {"store.put_vs_copy", "pages/s", "higher", 0.9, "put of a page against a plain copy",
+       put_vs_copy},
+      {"store.get_vs_copy", "pages/s", "higher", 0.9, "get of a page against a plain copy",
+       get_vs_copy},
+      {"store.zero_put_vs_put", "pages/s", "higher", 4.0,
+       "put of a zero page against an ordinary put", zero_put_vs_put},
+      {"store.failing_put_vs_put", "ns/put", "lower", 0.1,
+       "a refused put against one that succeeds", failing_put_vs_put},
+      {"store.recover_vs_read", "ms/GiB", "lower", 2.0,
        "rebuilding 1 GiB of frames, every checksum verified, against reading them",
        recover_vs_read},
   };

@@ -51,10 +51,19 @@ void add_vm_commands(CLI::App& app, Words& words) {
   leaf(*vm, "list", "All VMs with their figures", words, Action::kVmList);
   CLI::App* show = leaf(*vm, "show", "Everything about one VM", words, Action::kVmShow);
   show->add_option("NAME", command.name)->required();
+  CLI::App* resize =
+      leaf(*vm, "resize", "Make a VM's disk larger, while it runs", words, Action::kVmResize);
+  resize->add_option("NAME", command.name)->required();
+  resize->add_option("SIZE", words.size, "For example 4G; not smaller than it is")->required();
   CLI::App* remove =
       leaf(*vm, "remove", "Remove a VM and its disk's content", words, Action::kVmRemove);
   remove->add_option("NAME", command.name)->required();
   remove->add_flag("--force", words.force, "Even while a front end is connected");
+}
+
+void add_client_commands(CLI::App& app, Words& words) {
+  CLI::App* client = group(app, "client", "Processes that keep pages here over rings");
+  leaf(*client, "list", "All of them with their figures", words, Action::kClientList);
 }
 
 void add_policy_commands(CLI::App& app, Words& words) {
@@ -103,6 +112,7 @@ void describe(CLI::App& app, Words& words) {
   add_other_commands(app, words);
   add_policy_commands(app, words);
   add_vm_commands(app, words);
+  add_client_commands(app, words);
 }
 
 Status check_vm_words(Words& words) {
@@ -117,6 +127,13 @@ Status check_vm_words(Words& words) {
     vm.backing_path = std::filesystem::absolute(words.backing, error).lexically_normal().string();
   }
   return node::check_vm_request(vm);
+}
+
+Status check_resize_words(Words& words) {
+  const Result<std::uint64_t> size = node::parse_vm_size(words.size);
+  FALLOW_TRY(size);
+  words.command.vm.size_bytes = *size;
+  return {};
 }
 
 Status check_watch_words(Words& words) {
@@ -145,9 +162,16 @@ Status check_words(Words& words) {
   if (!command.name.empty()) {
     FALLOW_TRY(check_name(command.name));
   }
-  return command.action == Action::kVmAdd   ? check_vm_words(words)
-         : command.action == Action::kWatch ? check_watch_words(words)
-                                            : Status();
+  switch (command.action) {
+    case Action::kVmAdd:
+      return check_vm_words(words);
+    case Action::kVmResize:
+      return check_resize_words(words);
+    case Action::kWatch:
+      return check_watch_words(words);
+    default:
+      return {};
+  }
 }
 
 // CLI11 says only that a command is missing when it does not know the one given.

@@ -18,6 +18,8 @@ enum class Action {
   kVmList,
   kVmShow,
   kVmRemove,
+  kVmResize,
+  kClientList,
   kPolicyShow,
   kPolicyList,
   kPolicySet,

@@ -7,6 +7,7 @@
 #include <ostream>
 #include <thread>
 
+#include "base/text.h"
 #include "cli/evaluation.h"
 #include "cli/json_output.h"
 #include "cli/render.h"
@@ -53,6 +54,20 @@ Result<std::string> list_vms(const ControlClient& client, const Command& command
   return command.form == Form::kJson ? to_json(*snapshot) : render(snapshot->vms);
 }
 
+Result<std::string> list_clients(const ControlClient& client, const Command& command) {
+  const Result<node::NodeSnapshot> snapshot = client.list_vms();
+  FALLOW_TRY(snapshot);
+  return command.form == Form::kJson ? to_json(snapshot->clients) : render(snapshot->clients);
+}
+
+Result<std::string> resize_vm(const ControlClient& client, const Command& command) {
+  const Result<node::VmView> vm = client.resize_vm(command.name, command.vm.size_bytes);
+  FALLOW_TRY(vm);
+  return command.form == Form::kJson
+             ? to_json(*vm)
+             : "the disk of " + vm->name + " has " + format_size(vm->size_bytes) + " now\n";
+}
+
 Result<std::string> remove_vm(const ControlClient& client, const Command& command) {
   FALLOW_TRY(client.remove_vm(command.name, command.remove_mode));
   return command.form == Form::kJson ? removed_to_json(command.name)
@@ -95,6 +110,10 @@ Result<std::string> ask(const Command& command) {
       return answer(client.show_vm(command.name), command.form);
     case Action::kVmRemove:
       return remove_vm(client, command);
+    case Action::kVmResize:
+      return resize_vm(client, command);
+    case Action::kClientList:
+      return list_clients(client, command);
     case Action::kPolicyShow:
       return answer(client.show_policy(), command.form);
     case Action::kPolicySet:

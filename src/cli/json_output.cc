@@ -58,7 +58,19 @@ Json json_of(const node::VmView& vm) {
           {"memory_writes", vm.memory_writes},
           {"backing_writes", vm.backing_writes},
           {"io_errors", vm.io_errors},
+          {"lost_pages", vm.lost_pages},
           {"reason", vm.reason}};
+}
+
+Json json_of(const node::ClientView& client) {
+  return {{"name", client.name},
+          {"connected", client.connected},
+          {"used", client.used},
+          {"target", client.target},
+          {"patterns", client.patterns},
+          {"total", json_of(client.total)},
+          {"interval", json_of(client.interval)},
+          {"reason", client.reason}};
 }
 
 Json json_of(const node::TargetChange& change) {
@@ -99,7 +111,13 @@ std::string to_json(const node::VmView& vm) {
 }
 
 std::string to_json(const node::NodeSnapshot& snapshot) {
-  return line({{"node", json_of(snapshot.node)}, {"vms", list_of(snapshot.vms)}});
+  return line({{"node", json_of(snapshot.node)},
+               {"vms", list_of(snapshot.vms)},
+               {"clients", list_of(snapshot.clients)}});
+}
+
+std::string to_json(const std::vector<node::ClientView>& clients) {
+  return line({{"clients", list_of(clients)}});
 }
 
 std::string to_json(const node::Explanation& explanation) {

@@ -11,7 +11,9 @@ namespace fallow::cli {
 
 std::string to_json(const node::NodeView& node);
 std::string to_json(const node::VmView& vm);
-std::string to_json(const node::NodeSnapshot& snapshot);  // {"node":{...},"vms":[...]}
+std::string to_json(
+    const node::NodeSnapshot& snapshot);  // {"node":{...},"vms":[...],"clients":[...]}
+std::string to_json(const std::vector<node::ClientView>& clients);  // {"clients":[...]}
 std::string to_json(const node::Explanation& explanation);
 std::string to_json(const node::CurrentPolicy& policy);
 std::string to_json(const std::vector<node::PolicyView>& policies);  // {"policies":[...]}

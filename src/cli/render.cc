@@ -107,7 +107,7 @@ std::string render(const node::VmView& vm) {
                           " from the backing store, " + number(vm.hole_reads) + " from holes"},
        {"pages written", number(vm.memory_writes) + " to memory, " + number(vm.backing_writes) +
                              " to the backing store"},
-       {"I/O errors", number(vm.io_errors)},
+       {"I/O errors", number(vm.io_errors) + ", " + number(vm.lost_pages) + " pages lost"},
        {"last decision", vm.reason.empty() ? "none yet" : vm.reason}});
 }
 
@@ -128,6 +128,25 @@ std::string render(const std::vector<node::VmView>& vms) {
                    format_pages(vm.target), format_pages(vm.backing_pages),
                    number(vm.interval.puts_total), number(failed_puts(vm.interval)),
                    number(vm.interval.gets_total), number(vm.interval.flushes_total)});
+  }
+  return table.text();
+}
+
+std::string render(const std::vector<node::ClientView>& clients) {
+  constexpr Align kRight = Align::kRight;
+  Table table({{"CLIENT"},
+               {"STATE"},
+               {"USED", kRight},
+               {"TARGET", kRight},
+               {"PUTS", kRight},
+               {"FAILED", kRight},
+               {"GETS", kRight},
+               {"FLUSHES", kRight}});
+  for (const node::ClientView& client : clients) {
+    table.add_row({client.name, client.connected ? "connected" : "awaited",
+                   format_pages(client.used), format_pages(client.target),
+                   number(client.interval.puts_total), number(failed_puts(client.interval)),
+                   number(client.interval.gets_total), number(client.interval.flushes_total)});
   }
   return table.text();
 }

@@ -97,9 +97,12 @@ Result<VmView> ControlClient::add_vm(const VmRequest& vm) const {
 Result<NodeSnapshot> ControlClient::list_vms() const {
   v1::ListVmsResponse response;
   FALLOW_TRY(impl_->call(&v1::Control::Stub::ListVms, v1::ListVmsRequest(), &response));
-  NodeSnapshot snapshot{.node = read(response.node()), .vms = {}};
+  NodeSnapshot snapshot{.node = read(response.node()), .vms = {}, .clients = {}};
   for (const v1::Vm& vm : response.vms()) {
     snapshot.vms.push_back(read(vm));
+  }
+  for (const v1::Client& client : response.clients()) {
+    snapshot.clients.push_back(read(client));
   }
   return snapshot;
 }
@@ -118,6 +121,15 @@ fallow::Status ControlClient::remove_vm(const std::string& name, RemoveMode mode
   request.set_force(mode == RemoveMode::kForce);
   v1::RemoveVmResponse response;
   return impl_->call(&v1::Control::Stub::RemoveVm, request, &response);
+}
+
+Result<VmView> ControlClient::resize_vm(const std::string& name, std::uint64_t size_bytes) const {
+  v1::ResizeVmRequest request;
+  request.set_name(name);
+  request.set_size_bytes(size_bytes);
+  v1::ResizeVmResponse response;
+  FALLOW_TRY(impl_->call(&v1::Control::Stub::ResizeVm, request, &response));
+  return read(response.vm());
 }
 
 Result<Explanation> ControlClient::explain_vm(const std::string& name) const {

@@ -30,6 +30,7 @@ class ControlClient {
   [[nodiscard]] Result<NodeSnapshot> list_vms() const;
   [[nodiscard]] Result<VmView> show_vm(const std::string& name) const;
   [[nodiscard]] Status remove_vm(const std::string& name, RemoveMode mode) const;
+  [[nodiscard]] Result<VmView> resize_vm(const std::string& name, std::uint64_t size_bytes) const;
   [[nodiscard]] Result<Explanation> explain_vm(const std::string& name) const;
 
   [[nodiscard]] Result<CurrentPolicy> show_policy() const;

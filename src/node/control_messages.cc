@@ -108,6 +108,7 @@ void write(const VmView& view, v1::Vm* message) {
   message->set_backing_writes(view.backing_writes);
   message->set_io_errors(view.io_errors);
   message->set_reason(view.reason);
+  message->set_lost_pages(view.lost_pages);
 }
 
 VmView read(const v1::Vm& message) {
@@ -135,6 +136,31 @@ VmView read(const v1::Vm& message) {
   view.memory_writes = message.memory_writes();
   view.backing_writes = message.backing_writes();
   view.io_errors = message.io_errors();
+  view.reason = message.reason();
+  view.lost_pages = message.lost_pages();
+  return view;
+}
+
+void write(const ClientView& view, v1::Client* message) {
+  message->set_name(view.name);
+  message->set_connected(view.connected);
+  message->set_used(view.used);
+  message->set_target(view.target);
+  message->set_patterns(view.patterns);
+  write(view.total, message->mutable_total());
+  write(view.interval, message->mutable_interval());
+  message->set_reason(view.reason);
+}
+
+ClientView read(const v1::Client& message) {
+  ClientView view;
+  view.name = message.name();
+  view.connected = message.connected();
+  view.used = message.used();
+  view.target = message.target();
+  view.patterns = message.patterns();
+  view.total = read(message.total());
+  view.interval = read(message.interval());
   view.reason = message.reason();
   return view;
 }

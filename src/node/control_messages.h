@@ -14,6 +14,8 @@ void write(const PolicyView& view, v1::Policy* message);
 
 NodeView read(const v1::Node& message);
 VmView read(const v1::Vm& message);
+void write(const ClientView& view, v1::Client* message);
+ClientView read(const v1::Client& message);
 Explanation read(const v1::ExplainVmResponse& message);
 PolicyView read(const v1::Policy& message);
 

@@ -73,6 +73,9 @@ class ControlService final : public v1::Control::Service {
     for (const VmView& vm : snapshot.vms) {
       write(vm, response->add_vms());
     }
+    for (const ClientView& client : snapshot.clients) {
+      write(client, response->add_clients());
+    }
     return grpc::Status::OK;
   }
 
@@ -91,6 +94,16 @@ class ControlService final : public v1::Control::Service {
     const auto removed = node_.remove_vm(
         request->name(), request->force() ? RemoveMode::kForce : RemoveMode::kIfIdle);
     return removed ? grpc::Status::OK : status_of(removed.error());
+  }
+
+  grpc::Status ResizeVm(ServerContext* /*context*/, const v1::ResizeVmRequest* request,
+                        v1::ResizeVmResponse* response) override {
+    const Result<VmView> vm = node_.resize_vm(request->name(), request->size_bytes());
+    if (!vm) {
+      return status_of(vm.error());
+    }
+    write(*vm, response->mutable_vm());
+    return grpc::Status::OK;
   }
 
   grpc::Status ExplainVm(ServerContext* /*context*/, const v1::ExplainVmRequest* request,

@@ -24,7 +24,7 @@ class FakeNode final : public Operations {
   [[nodiscard]] NodeView status() const override {
     return {.version = "1.2.3", .epoch = 7, .frames_total = 1000, .policy = "greedy"};
   }
-  [[nodiscard]] NodeSnapshot list_vms() const override { return {status(), {vm()}}; }
+  [[nodiscard]] NodeSnapshot list_vms() const override { return {status(), {vm()}, {}}; }
   [[nodiscard]] Result<VmView> show_vm(const std::string& name) const override {
     if (name != "a") {
       return Error{ErrorCode::kNotFound, "no VM is called '" + name + "'"};
@@ -43,6 +43,13 @@ class FakeNode final : public Operations {
       return Error{ErrorCode::kExists, "there already is a VM 'a'"};
     }
     return vm();
+  }
+  [[nodiscard]] Result<VmView> resize_vm(const std::string& name,
+                                         std::uint64_t size_bytes) override {
+    VmView resized = vm();
+    resized.name = name;
+    resized.size_bytes = size_bytes;
+    return resized;
   }
   [[nodiscard]] Status remove_vm(const std::string& name, RemoveMode mode) override {
     if (mode == RemoveMode::kIfIdle) {

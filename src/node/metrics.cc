@@ -107,6 +107,8 @@ constexpr VmMetric kVmMetrics[] = {
      [](const VmView& vm) { return static_cast<double>(vm.total.pages_demoted); }},
     {"fallow_vm_io_errors_total", "Operations of the backing store that failed",
      MetricType::Counter, [](const VmView& vm) { return static_cast<double>(vm.io_errors); }},
+    {"fallow_vm_lost_bytes", "Pages that answer with an error until they are written",
+     MetricType::Gauge, [](const VmView& vm) { return bytes_of(vm.lost_pages); }},
 };
 
 // One family with a label that says where the page was: source or destination.

@@ -1,11 +1,13 @@
 #include "node/node.h"
 
 #include <grp.h>
+#include <sys/random.h>
 
 #include <algorithm>
 #include <array>
 #include <filesystem>
 
+#include "base/check.h"
 #include "base/log.h"
 #include "node/explain.h"
 #include "node/vm_rules.h"
@@ -59,6 +61,7 @@ void show_counts(const DeviceStatistics& device, VmView& view) {
   view.memory_writes = device.memory_writes;
   view.backing_writes = device.backing_writes;
   view.io_errors = device.io_errors;
+  view.lost_pages = device.lost_pages;
 }
 
 void show_latency(const tmem::LatencySnapshot& latency, VmView& view) {
@@ -66,6 +69,12 @@ void show_latency(const tmem::LatencySnapshot& latency, VmView& view) {
   view.put_p99_ns = latency.put_ns.quantile(0.99);
   view.get_p50_ns = latency.get_ns.quantile(0.5);
   view.get_p99_ns = latency.get_ns.quantile(0.99);
+}
+
+ring::Secret make_identity() {
+  ring::Secret identity{};
+  CHECK(::getrandom(identity.words, sizeof identity.words, 0) == sizeof identity.words);
+  return identity;
 }
 
 }  // namespace
@@ -279,9 +288,9 @@ Status Node::add_configured_vms() {
       continue;
     }
     if (const auto there = vms_.find(wanted.name); there != vms_.end()) {
-      const VmOptions& options = there->second->options();
+      const VmOptions options = there->second->options();
       if (options.size_bytes != wanted.size_bytes ||
-          options.backing.path != options_for({wanted, options.block_size}).backing.path) {
+          options.backing.path != options_for({wanted, options.block_size, {}}).backing.path) {
         log_warning("vm_differs_from_the_configuration",
                     {{"vm", wanted.name},
                      {"size", options.size_bytes},
@@ -326,7 +335,8 @@ VmOptions Node::options_for(const VmRecord& record) const {
           .block_size = record.block_size,
           .demotion_pages_per_second = config_.demotion_pages_per_second,
           .map_path = arena_.path_of(kMapSuffix + request.name),
-          .description = describe(record)};
+          .description = describe(record),
+          .identity = record.identity};
 }
 
 Result<VmView> Node::add_vm(const VmRequest& request) {
@@ -350,7 +360,8 @@ Result<VmView> Node::add_vm(const VmRequest& request) {
   if (count > kVmsMax) {
     return failed("there are " + std::to_string(kVmsMax) + " VMs already, as many as there can be");
   }
-  auto vm = VmExport::create(*store_, clock_, options_for({request, config_.block_size}));
+  const VmRecord record{request, config_.block_size, make_identity()};
+  auto vm = VmExport::create(*store_, clock_, options_for(record));
   if (!vm) {
     return vm.error();
   }
@@ -388,6 +399,23 @@ Status Node::remove_vm(const std::string& name, RemoveMode mode) {
   return {};
 }
 
+Result<VmView> Node::resize_vm(const std::string& name, std::uint64_t size_bytes) {
+  FALLOW_TRY(check_vm_size(size_bytes));
+  const std::lock_guard changes(changes_mutex_);
+  const auto found = vms_.find(name);  // nobody else changes it meanwhile
+  if (found == vms_.end()) {
+    return no_such_vm(name);
+  }
+  VmExport& vm = *found->second;
+  auto record = read_vm_record(vm.options().description);
+  FALLOW_TRY(record);
+  record->request.size_bytes = size_bytes;
+  FALLOW_TRY(vm.grow(size_bytes, describe(*record)));
+  log_info("vm_resized", {{"vm", name}, {"size", size_bytes}});
+  const std::lock_guard lock(vms_mutex_);
+  return show_locked(name);
+}
+
 Status Node::remove_stranded(const std::string& name) {
   std::error_code error;
   std::filesystem::remove(arena_.path_of(kMapSuffix + name), error);
@@ -401,7 +429,7 @@ Status Node::remove_stranded(const std::string& name) {
 
 VmView Node::view_of(const VmExport& vm, const tmem::ClientStatistics& client) const {
   const VmMemory memory = controller_->recall(vm.client());
-  const VmOptions& options = vm.options();
+  const VmOptions options = vm.options();
   VmView view{.name = options.name,
               .size_bytes = options.size_bytes,
               .block_size = options.block_size,
@@ -418,6 +446,18 @@ VmView Node::view_of(const VmExport& vm, const tmem::ClientStatistics& client) c
   show_counts(vm.device_statistics(), view);
   show_latency(store_->latency(vm.client()), view);
   return view;
+}
+
+ClientView Node::view_of(const tmem::ClientStatistics& client, bool connected) const {
+  const VmMemory memory = controller_->recall(client.id);
+  return {.name = client.name,
+          .connected = connected,
+          .used = client.used,
+          .target = client.target,
+          .patterns = client.patterns,
+          .total = client.total,
+          .interval = memory.interval,
+          .reason = memory.reason};
 }
 
 Result<VmView> Node::show_locked(const std::string& name) const {
@@ -477,7 +517,7 @@ NodeView Node::status() const {
 NodeSnapshot Node::list_vms() const {
   const std::lock_guard lock(vms_mutex_);
   const std::vector<tmem::ClientStatistics> clients = store_->statistics();
-  NodeSnapshot snapshot{.node = status_locked(clients), .vms = {}};
+  NodeSnapshot snapshot{.node = status_locked(clients), .vms = {}, .clients = {}};
   std::map<ClientId, const tmem::ClientStatistics*> by_id;
   for (const tmem::ClientStatistics& client : clients) {
     by_id[client.id] = &client;
@@ -488,6 +528,13 @@ NodeSnapshot Node::list_vms() const {
       snapshot.vms.push_back(view_of(*vm, *found->second));
     }
   }
+  const auto by_name = [](const ClientView& a, const ClientView& b) { return a.name < b.name; };
+  for (const auto& [id, connected] : ring_clients_->list()) {
+    if (const auto found = by_id.find(id); found != by_id.end()) {
+      snapshot.clients.push_back(view_of(*found->second, connected));
+    }
+  }
+  std::sort(snapshot.clients.begin(), snapshot.clients.end(), by_name);
   return snapshot;
 }
 

@@ -48,6 +48,8 @@ class Node final : public Operations {
   [[nodiscard]] Result<Explanation> explain_vm(const std::string& name) const override;
   [[nodiscard]] Result<VmView> add_vm(const VmRequest& request) override;
   [[nodiscard]] Status remove_vm(const std::string& name, RemoveMode mode) override;
+  [[nodiscard]] Result<VmView> resize_vm(const std::string& name,
+                                         std::uint64_t size_bytes) override;
 
   [[nodiscard]] CurrentPolicy show_policy() const override;
   [[nodiscard]] std::vector<PolicyView> list_policies() const override;
@@ -70,6 +72,7 @@ class Node final : public Operations {
   [[nodiscard]] Status attach_disk(const std::string& vm, ring::Connection& connection);
   Status remove_stranded(const std::string& name);
   [[nodiscard]] VmView view_of(const VmExport& vm, const tmem::ClientStatistics& client) const;
+  [[nodiscard]] ClientView view_of(const tmem::ClientStatistics& client, bool connected) const;
   [[nodiscard]] NodeView status_locked(const std::vector<tmem::ClientStatistics>& clients) const;
   [[nodiscard]] Result<VmView> show_locked(const std::string& name) const;
 

@@ -237,6 +237,23 @@ TEST_F(NodeTest, Start_badConfiguredVm_saysWhich) {
   EXPECT_THAT(started.error().text, HasSubstr("VM 'b'"));
 }
 
+TEST_F(NodeTest, ResizeVm_growsTheDiskAndSurvivesARestart) {
+  ASSERT_TRUE(node().add_vm({"a", kVmBytes, "", false}).ok());
+  {
+    auto front = TestFrontEnd::connect(node().show_vm("a")->socket_path, {});
+    ASSERT_EQ((*front)->write(0, page_of(7)), VIRTIO_BLK_S_OK);
+    EXPECT_EQ(node().resize_vm("a", 2 * kVmBytes)->size_bytes, 2 * kVmBytes);
+    EXPECT_EQ((*front)->write(kVmBytes, page_of(8)), VIRTIO_BLK_S_OK);
+  }
+  EXPECT_FALSE(node().resize_vm("a", kVmBytes).ok());
+  EXPECT_FALSE(node().resize_vm("a", 2 * kVmBytes + 1).ok());
+  EXPECT_EQ(node().resize_vm("b", kVmBytes).error().code, ErrorCode::kNotFound);
+  node_.reset();
+  ASSERT_TRUE(node().start().ok());
+  EXPECT_EQ(node().show_vm("a")->size_bytes, 2 * kVmBytes);
+  EXPECT_EQ(node().show_vm("a")->used, 2u);
+}
+
 TEST_F(NodeTest, Restart_vmsAreBackWithTheirPages) {
   const std::string file = file_of(kVmBytes, "file");
   ASSERT_TRUE(node().add_vm({"a", kVmBytes, file, false}).ok());

@@ -22,6 +22,8 @@ class Operations {
   // Nothing is changed when it fails.
   [[nodiscard]] virtual Result<VmView> add_vm(const VmRequest& request) = 0;
   [[nodiscard]] virtual Status remove_vm(const std::string& name, RemoveMode mode) = 0;
+  [[nodiscard]] virtual Result<VmView> resize_vm(const std::string& name,
+                                                 std::uint64_t size_bytes) = 0;
 
   [[nodiscard]] virtual CurrentPolicy show_policy() const = 0;
   [[nodiscard]] virtual std::vector<PolicyView> list_policies() const = 0;

@@ -103,19 +103,13 @@ void RingClients::give_up_the_lost() {
   }
 }
 
-std::size_t RingClients::connected() const {
+std::map<ClientId, bool> RingClients::list() const {
   const std::lock_guard lock(mutex_);
-  return static_cast<std::size_t>(
-      std::count_if(clients_.begin(), clients_.end(),
-                    [](const auto& entry) { return entry.second.state == State::kConnected; }));
-}
-
-std::size_t RingClients::expected() const {
-  const std::lock_guard lock(mutex_);
-  return clients_.size() - static_cast<std::size_t>(std::count_if(
-                               clients_.begin(), clients_.end(), [](const auto& entry) {
-                                 return entry.second.state == State::kConnected;
-                               }));
+  std::map<ClientId, bool> all;
+  for (const auto& [client, entry] : clients_) {
+    all[client] = entry.state == State::kConnected;
+  }
+  return all;
 }
 
 }  // namespace fallow::node

@@ -32,8 +32,8 @@ class RingClients {
   // Gives up the pages of those that did not come back in time.
   void give_up_the_lost();
 
-  [[nodiscard]] std::size_t connected() const;
-  [[nodiscard]] std::size_t expected() const;
+  // Every client, and whether it is connected: else its pages wait for it.
+  [[nodiscard]] std::map<ClientId, bool> list() const;
 
  private:
   enum class State { kExpected, kConnected };

@@ -50,12 +50,26 @@ struct VmView {
   std::uint64_t memory_writes = 0;
   std::uint64_t backing_writes = 0;
   std::uint64_t io_errors = 0;
-  std::string reason{};  // of the last decision for this VM; empty before the first
+  std::uint64_t lost_pages = 0;  // answer with an error until they are written
+  std::string reason{};          // of the last decision for this VM; empty before the first
+};
+
+// A process that keeps pages here over a ring.
+struct ClientView {
+  std::string name{};
+  bool connected = false;  // else its pages wait for it to come back
+  std::uint64_t used = 0;
+  std::uint64_t target = 0;
+  std::uint64_t patterns = 0;
+  tmem::Counters total{};
+  tmem::Counters interval{};
+  std::string reason{};
 };
 
 struct NodeSnapshot {
   NodeView node{};
-  std::vector<VmView> vms{};  // by name
+  std::vector<VmView> vms{};          // by name
+  std::vector<ClientView> clients{};  // by name
 };
 
 // What it takes to add a VM.

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <future>
 
 #include "base/check.h"
 
@@ -66,7 +67,7 @@ Status VmExport::reopen(const Clock& clock, LocationMap map) {
 
 Status VmExport::serve(const Clock& clock) {
   FALLOW_TRY(export_device());
-  ring_disk_ = std::make_unique<RingDisk>(*loop_, *device_, clock);
+  ring_disk_ = std::make_unique<RingDisk>(*loop_, *device_, clock, options_.identity);
   FALLOW_TRY(open_to_group());
   return start_loop();
 }
@@ -154,6 +155,28 @@ VmExport::~VmExport() {
 void VmExport::stop_loop() {
   loop_->post([this] { ring_disk_->stop([this] { export_->stop([this] { loop_->stop(); }); }); });
   thread_.join();
+}
+
+VmOptions VmExport::options() const {
+  const std::lock_guard lock(options_mutex_);
+  return options_;
+}
+
+Status VmExport::grow(std::uint64_t size_bytes, const std::string& description) {
+  std::promise<Status> grown;
+  loop_->post([&] {
+    const Status done = device_->grow(size_bytes, description);
+    if (done) {
+      export_->size_changed();
+    }
+    grown.set_value(done);
+  });
+  FALLOW_TRY(grown.get_future().get());
+  const std::lock_guard lock(options_mutex_);
+  options_.size_bytes = size_bytes;
+  options_.backing.size_bytes = size_bytes;
+  options_.description = description;
+  return {};
 }
 
 void VmExport::attach(ring::Connection connection) {

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <thread>
@@ -33,6 +34,7 @@ struct VmOptions {
   std::uint64_t demotion_pages_per_second = 0;  // 0: off
   std::string map_path;                         // of the device's map
   std::string description;                      // what the map says of the VM
+  ring::Secret identity{};                      // of the disk, as RingDisk has it
 };
 
 // Created, asked and destroyed by any thread but its own; only one at a time may create or destroy.
@@ -56,9 +58,11 @@ class VmExport {
   VmExport(const VmExport&) = delete;
   VmExport& operator=(const VmExport&) = delete;
 
-  [[nodiscard]] const VmOptions& options() const { return options_; }
+  [[nodiscard]] VmOptions options() const;
   [[nodiscard]] ClientId client() const { return client_; }
   [[nodiscard]] bool connected() const { return export_->statistics().connected; }
+  // Makes the disk larger and tells the guest. kInvalid when it would become smaller.
+  Status grow(std::uint64_t size_bytes, const std::string& description);
   // Serves a client process that wants the disk. Any thread.
   void attach(ring::Connection connection);
   [[nodiscard]] DeviceStatistics device_statistics() const { return device_->statistics(); }
@@ -78,7 +82,8 @@ class VmExport {
   void remove_own_backing_file();
 
   tmem::Store& store_;
-  const VmOptions options_;
+  mutable std::mutex options_mutex_;
+  VmOptions options_;  // the sizes and the description guarded by options_mutex_
   ClientId client_;
   bool has_client_ = false;
   bool has_backing_ = false;

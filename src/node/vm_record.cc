@@ -1,5 +1,7 @@
 #include "node/vm_record.h"
 
+#include <algorithm>
+#include <array>
 #include <nlohmann/json.hpp>
 
 #include "node/vm_rules.h"
@@ -11,7 +13,8 @@ std::string describe(const VmRecord& record) {
                         {"size", record.request.size_bytes},
                         {"backing", record.request.backing_path},
                         {"discard_backing", record.request.discard_backing},
-                        {"block_size", record.block_size}}
+                        {"block_size", record.block_size},
+                        {"identity", record.identity.words}}
       .dump();
 }
 
@@ -24,6 +27,8 @@ Result<VmRecord> read_vm_record(const std::string& description) {
     record.request.backing_path = json.at("backing").get<std::string>();
     record.request.discard_backing = json.at("discard_backing").get<bool>();
     record.block_size = json.at("block_size").get<std::uint32_t>();
+    const auto identity = json.at("identity").get<std::array<std::uint64_t, 2>>();
+    std::copy(identity.begin(), identity.end(), record.identity.words);
   } catch (const nlohmann::json::exception& error) {
     return failed(std::string("the map of the disk does not describe its VM: ") + error.what());
   }

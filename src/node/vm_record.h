@@ -7,12 +7,14 @@
 
 #include "base/result.h"
 #include "node/views.h"
+#include "ring/abi.h"
 
 namespace fallow::node {
 
 struct VmRecord {
   VmRequest request;
   std::uint32_t block_size = 4096;
+  ring::Secret identity{};  // of the disk: another one when it begins anew
 };
 
 // JSON.

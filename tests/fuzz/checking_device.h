@@ -11,9 +11,11 @@ namespace fallow::fuzz {
 class CheckingDevice final : public BlockDevice {
  public:
   explicit CheckingDevice(std::uint64_t size_bytes)
-      : device_(size_bytes, vhost_user::FakeBlockDevice::Completion::kOnPoll) {}
+      : device_(size_bytes, vhost_user::FakeBlockDevice::Completion::kOnPoll), size_(size_bytes) {}
 
-  [[nodiscard]] std::uint64_t size_bytes() const override { return device_.size_bytes(); }
+  // What the guest may use of it from now on, at most the whole.
+  void resize(std::uint64_t size_bytes) { size_ = size_bytes; }
+  [[nodiscard]] std::uint64_t size_bytes() const override { return size_; }
   [[nodiscard]] std::uint32_t logical_block_size() const override { return 4096; }
   [[nodiscard]] int event_fd() const override { return device_.event_fd(); }
   [[nodiscard]] std::uint64_t in_flight() const override { return device_.in_flight(); }
@@ -39,6 +41,7 @@ class CheckingDevice final : public BlockDevice {
 
  private:
   vhost_user::FakeBlockDevice device_;
+  std::uint64_t size_;
 };
 
 }  // namespace fallow::fuzz

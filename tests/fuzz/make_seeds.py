@@ -80,12 +80,40 @@ def poke(offset, data):
                     for i in range(0, len(data), 255))
 
 
+REGION = struct.pack("<QQQQ", 0, 0x10000, USER, 0)
 MEMORY = message(5, struct.pack("<II", 1, 0) + struct.pack("<QQQQ", 0, 0x10000, USER, 0), fds=8)
 
 
+FEATURES, LOG_ALL = 0x170007646, 1 << 26
+BREAK, RESIZE, MOVE, CUT_INFLIGHT, SCRIBBLE, TURN = b"\x79", b"\x7a", b"\x7b", b"\x7c", b"\x7d", b"\x80"
+KICK = b"\x40"
+
+
+def features(more=0):
+    return message(2, struct.pack("<Q", FEATURES | more))
+
+
+def inflight(fds=3, queues=4, queue_size=16):
+    """GET_INFLIGHT_FD, and SET_INFLIGHT_FD with the file that lives as long as the input."""
+    description = struct.pack("<QQHHI", 0x1000 * queues, 0, queues, queue_size, 0)
+    return message(31, description, flags=0) + message(32, description, fds=fds)
+
+
+def entry(head, counter, following=0):
+    return poke_inflight(16 + 16 * head, struct.pack("<B5xHQ", 1, following, counter))
+
+
+def poke_inflight(offset, data):
+    return struct.pack("<BHB", 126, offset, len(data)) + data
+
+
+def log(size=2, fds=8):
+    return message(6, struct.pack("<QQ", size, 0x8000), fds=fds, flags=0)
+
+
 def negotiate():
-    return (message(1, flags=0) + message(15, flags=0) + message(16, struct.pack("<Q", 0x209), flags=0) +
-            message(17, flags=0) + message(3) + message(2, struct.pack("<Q", 0x170007646)) +
+    return (message(1, flags=0) + message(15, flags=0) + message(16, struct.pack("<Q", 0x922b), flags=0) +
+            message(17, flags=0) + message(3) + features() +
             message(24, struct.pack("<III", 0, 60, 0) + bytes(60), flags=0))
 
 
@@ -115,6 +143,27 @@ def sessions():
     yield "set_config", negotiate() + message(25, struct.pack("<III", 0, 4, 0) + bytes(4))
     yield "unknown", negotiate() + message(40) + message(41, flags=0)
     yield "own_socket", message(1, flags=0) + b"\x01\x10\x32\0"
+    slot = message(37, bytes(8) + REGION, fds=8)
+    yield "slots", negotiate() + message(36, flags=0) + slot + poke(0, read) + start(0) + KICK + TURN + \
+        message(38, bytes(8) + REGION) + slot + start(0) + KICK
+    tracked = negotiate() + MEMORY + inflight() + poke(0, read) + start(0)
+    yield "inflight", tracked + KICK + BREAK + tracked + KICK + TURN
+    recovered = (poke_inflight(0, struct.pack("<QHHHH", 0, 1, 16, 2, 0)) + entry(0, 7) + entry(2, 5) + entry(1, 6))
+    for name, memory in (("order", guest([], [0, 1, 2], {})), ("read", read)):
+        yield "recover_" + name, recovered + negotiate() + MEMORY + poke(0, memory) + inflight() + start(0) + KICK
+    yield "recover_batch", recovered + poke_inflight(12, b"\x01\0\xff\xff") + negotiate() + MEMORY + inflight() + \
+        start(0) + message(11, struct.pack("<II", 0, 0), flags=0)
+    yield "inflight_cut", tracked + CUT_INFLIGHT + KICK + TURN
+    logged = negotiate() + MEMORY + poke(0, read) + log() + features(LOG_ALL) + start(0)
+    address = struct.pack("<IIQQQQ", 0, 1, USER, USER + 0xf000, USER + 256, 0xf000)
+    yield "log", logged + KICK + message(9, address) + KICK + TURN + features()
+    yield "log_late", negotiate() + features(LOG_ALL) + MEMORY + poke(0, read) + start(0) + KICK + log() + TURN
+    yield "log_small", negotiate() + MEMORY + poke(0, read) + log(1) + features(LOG_ALL) + start(0) + KICK + TURN
+    yield "log_notifier", logged + message(7, fds=4) + KICK + message(7)
+    yield "resize", negotiate() + message(21, fds=2) + MEMORY + RESIZE + poke(0, read) + start(0) + KICK + RESIZE
+    yield "own_socket_as_channel", negotiate() + message(21, fds=1)
+    yield "move", full + KICK + MOVE + KICK + TURN + MOVE + message(11, struct.pack("<II", 0, 0), flags=0)
+    yield "scribble", SCRIBBLE + tracked + KICK + TURN * 3 + MOVE + BREAK + tracked + KICK + TURN * 3
     yield "partial", b"\x70\x05\x01\0\0\0\x01\x80"
 
 

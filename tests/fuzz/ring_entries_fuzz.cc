@@ -178,7 +178,8 @@ class Fixture {
 
   Status welcome(Attach attach, Connection& connection) {
     if (attach == Attach::kDisk) {
-      sessions_.add(std::move(connection), std::make_unique<DiskAttachment>(*loop_, device_),
+      sessions_.add(std::move(connection),
+                    std::make_unique<DiskAttachment>(*loop_, device_, Secret{}, Secret{}),
                     [](Session::End) {});
       return {};
     }

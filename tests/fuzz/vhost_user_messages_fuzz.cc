@@ -6,18 +6,31 @@
 //   96..111, offset(16), length(8), bytes          written to guest memory
 //   112..119, length(8), bytes                     raw bytes into the socket
 //   120                                            guest memory is cut to one page
-//   121..255                                       the loop turns
+//   121                                            the connection breaks, another one begins
+//   122                                            the disk gets half or all of its size
+//   123                                            the export moves to the other loop
+//   124                                            the in-flight file is cut
+//   125                                            another thread scribbles over shared memory, or
+//                                                  stops doing so
+//   126, offset(16), length(8), bytes              written to the in-flight file
+//   127..255                                       the loops turn
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cstring>
+#include <random>
 #include <span>
+#include <thread>
 
+#include "base/foreign_memory.h"
 #include "base/log.h"
+#include "base/temp_dir.h"
 #include "checking_device.h"
 #include "frontend/vhost_user/vhost_user_blk.h"
 
@@ -49,34 +62,86 @@ class Script {
   std::span<const std::uint8_t> bytes_;
 };
 
+// A neighbour on another processor: writes words at random places, most of them where rings and
+// regions begin, while it is told to. Never stops or ends: it lives as long as the program.
+class Scribbler {
+ public:
+  explicit Scribbler(const std::array<int, 2>& files) {
+    for (std::size_t i = 0; i < files.size(); ++i) {
+      auto memory = ForeignMemory::map(files[i], 0, kMemory);
+      CHECK(memory.ok());
+      memory_[i] = std::move(*memory);
+    }
+    std::thread([this] { run(); }).detach();
+  }
+  void set_active(bool active) { active_.store(active); }
+  void toggle() { set_active(!active_.load()); }
+
+ private:
+  void run() {
+    std::minstd_rand random(1);
+    for (;;) {
+      active_.wait(false);
+      std::byte* at = memory_[random() % 2].data() + random() % (random() % 2 == 0 ? 600 : kMemory);
+      const auto value = static_cast<std::byte>(random() % 3 == 0 ? random() : random() % 8);
+      std::atomic_ref<std::byte>(*at).store(value, std::memory_order_relaxed);
+    }
+  }
+
+  std::array<ForeignMemory, 2> memory_;
+  std::atomic<bool> active_{false};
+};
+
 class Fixture {
  public:
   Fixture() {
     set_log_level(LogLevel::kError);
-    auto loop = EventLoop::create();
-    CHECK(loop.ok());
-    loop_ = std::move(*loop);
+    for (auto& loop : loops_) {
+      auto made = EventLoop::create();
+      CHECK(made.ok());
+      loop = std::move(*made);
+    }
     ExportOptions options;
     options.name = "fuzz";
+    options.socket_path = dir_.path() + "/fuzz.sock";
     options.queues_max = 4;
-    auto made = VhostUserBlk::create(*loop_, device_, options);
+    options.migratable = true;
+    auto made = VhostUserBlk::create(*loops_[0], device_, options);
     CHECK(made.ok());
     export_ = std::move(*made);
-    memory_ = UniqueFd(::memfd_create("fuzz", MFD_CLOEXEC));
+    for (UniqueFd* file : {&memory_, &inflight_}) {
+      *file = UniqueFd(::memfd_create("fuzz", MFD_CLOEXEC));
+      clear(*file);
+    }
     for (UniqueFd& kick : kicks_) {
       kick = UniqueFd(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
     }
+    CHECK(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair_) == 0);
+    scribbler_ = new Scribbler({memory_.get(), inflight_.get()});
   }
 
   void run(std::span<const std::uint8_t> bytes) {
+    clear(memory_);
+    clear(inflight_);
     connect();
     Script script(bytes);
     while (!script.empty()) {
       step(script);
     }
     turn(4);
+    scribbler_->set_active(false);
+    disconnect();
+    set_size(kDisk);
+  }
+
+ private:
+  static void clear(const UniqueFd& file) {
+    CHECK(::ftruncate(file.get(), 0) == 0 && ::ftruncate(file.get(), kMemory) == 0);
+  }
+
+  // Whatever happened, the export becomes free for the next front end.
+  void disconnect() {
     peer_.reset();
-    // Whatever happened, the export becomes free for the next front end.
     for (int turns = 0; export_->statistics().connected; ++turns) {
       CHECK(turns < 1000);
       turn(1);
@@ -85,22 +150,41 @@ class Fixture {
     CHECK(device_.in_flight() == 0);
   }
 
- private:
+  void set_size(std::uint64_t size) {
+    device_.resize(size);
+    export_->size_changed();
+  }
+
+  void move() {
+    bool moved = false;
+    home_ = 1 - home_;
+    export_->move_to(*loops_[home_], [&moved] { moved = true; });
+    turn(1);
+    CHECK(moved);
+  }
+
   void connect() {
-    CHECK(::ftruncate(memory_.get(), 0) == 0 && ::ftruncate(memory_.get(), kMemory) == 0);
     for (const UniqueFd& kick : kicks_) {
       std::uint64_t count = 0;
       [[maybe_unused]] const ssize_t got = ::read(kick.get(), &count, sizeof count);
     }
-    int ends[2];
-    CHECK(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) == 0);
-    peer_.reset(ends[0]);
-    CHECK(export_->adopt(UniqueFd(ends[1])).ok());
+    peer_.reset(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    const std::string path = dir_.path() + "/fuzz.sock";
+    std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
+    const auto* raw = reinterpret_cast<const sockaddr*>(&address);
+    CHECK(::connect(peer_.get(), raw, sizeof address) == 0);
+    for (int turns = 0; !export_->statistics().connected; ++turns) {
+      CHECK(turns < 1000);
+      turn(1);
+    }
   }
 
   void turn(int times) {
     for (int i = 0; i < times; ++i) {
-      loop_->run_once(0);
+      loops_[1 - home_]->run_once(0);
+      loops_[home_]->run_once(0);
     }
   }
 
@@ -121,10 +205,41 @@ class Fixture {
     } else if (command < 120) {
       const auto bytes = script.take(script.byte());
       send(bytes.data(), bytes.size(), {});
-    } else if (command == 120) {
-      CHECK(::ftruncate(memory_.get(), 4096) == 0);
     } else {
-      turn(1);
+      change_surroundings(script, command);
+    }
+  }
+
+  void change_surroundings(Script& script, unsigned command) {
+    switch (command) {
+      case 120:
+        CHECK(::ftruncate(memory_.get(), 4096) == 0);
+        return;
+      case 121:
+        disconnect();
+        connect();
+        return;
+      case 122:
+        set_size(device_.size_bytes() == kDisk ? kDisk / 2 : kDisk);
+        return;
+      case 123:
+        move();
+        return;
+      case 124:
+        CHECK(::ftruncate(inflight_.get(), 0) == 0);
+        return;
+      case 125:
+        scribbler_->toggle();
+        return;
+      case 126: {
+        const std::uint16_t offset = script.word();
+        const auto bytes = script.take(script.byte());
+        [[maybe_unused]] const ssize_t written =
+            ::pwrite(inflight_.get(), bytes.data(), bytes.size(), offset);
+        return;
+      }
+      default:
+        turn(1);
     }
   }
 
@@ -156,7 +271,8 @@ class Fixture {
     if (choice >= 12) {
       return std::vector<int>(choice - 5, kicks_[0].get());  // up to ten
     }
-    return choice == 1 ? std::vector<int>{peer_.get()} : std::vector<int>{};
+    const int others[] = {peer_.get(), pair_[0], inflight_.get()};
+    return choice == 0 ? std::vector<int>{} : std::vector<int>{others[choice - 1]};
   }
 
   void send(const void* data, std::size_t size, const std::vector<int>& fds) {
@@ -178,11 +294,18 @@ class Fixture {
         ::sendmsg(peer_.get(), &head, MSG_NOSIGNAL | MSG_DONTWAIT);
   }
 
-  std::unique_ptr<EventLoop> loop_;
-  CheckingDevice device_{1 << 20};
+  static constexpr std::uint64_t kDisk = 1 << 20;
+
+  TempDir dir_;
+  std::array<std::unique_ptr<EventLoop>, 2> loops_;
+  std::size_t home_ = 0;
+  CheckingDevice device_{kDisk};
   std::unique_ptr<VhostUserBlk> export_;
   UniqueFd peer_;
   UniqueFd memory_;
+  UniqueFd inflight_;
+  int pair_[2] = {-1, -1};  // a channel for requests of the back end's
+  Scribbler* scribbler_ = nullptr;
   std::array<UniqueFd, kKicks> kicks_;
 };
 

@@ -5,14 +5,17 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
-#include <cstdlib>
+#include <cerrno>
 #include <iostream>
 #include <nlohmann/json.hpp>
 #include <random>
 #include <thread>
 
+#include "fallow/fallow.h"
 #include "frontend/vhost_user/verifying_disk.h"
+#include "integration/crash_rounds.h"
 #include "integration/program.h"
 
 namespace fallow::test {
@@ -20,21 +23,6 @@ namespace {
 
 using nlohmann::json;
 using vhost_user::VerifyingDisk;
-
-unsigned rounds() {
-  const char* text = std::getenv("FALLOW_CRASH_ROUNDS");
-  return text == nullptr ? 12 : static_cast<unsigned>(std::atoi(text));
-}
-
-// Half of the disk's pages fit into memory; demotion moves pages all the while.
-Daemon::Options small_memory() {
-  Daemon::Options options;
-  options.memory = "16M";
-  options.policy = "smart-alloc:P=50,threshold=0";
-  options.interval = "10ms";
-  options.extra_device = "demotion = \"20000\"";
-  return options;
-}
 
 // Kills the daemon at random moments, until it has done so `count` times, while `load` runs.
 template <typename Load>
@@ -77,6 +65,114 @@ TEST(Crash, diskUnderLoad_losesNothing) {
             << " reconnections\n";
   EXPECT_GT(figures.at("backing_pages"), 0);
   EXPECT_GT(figures.at("used"), 0);
+}
+
+// One thread's keys of a ring client: what each must hold is known after every operation.
+class VerifyingClient {
+ public:
+  VerifyingClient(fallow_client* client, std::uint64_t object) : object_(object) {
+    EXPECT_EQ(fallow_queue_open(client, 0, &queue_), 0) << fallow_error();
+    EXPECT_EQ(fallow_pool_open(queue_, FALLOW_PERSISTENT, 1, &pool_), 0) << fallow_error();
+    page_ = static_cast<std::uint64_t*>(fallow_alloc(client, FALLOW_PAGE_SIZE));
+  }
+  ~VerifyingClient() { fallow_queue_close(queue_); }
+
+  Status run_until(const std::atomic<bool>& enough) {
+    std::mt19937_64 random(object_);
+    while (!enough) {
+      const auto key = static_cast<std::uint32_t>(random() % kKeys);
+      const auto choice = static_cast<unsigned>(random() % 10);
+      FALLOW_TRY(choice < 5 ? put(key) : choice < 9 ? check(key) : flush(key));
+      ++operations_;
+    }
+    return {};
+  }
+  Status check_all() {
+    for (std::uint32_t key = 0; key < kKeys; ++key) {
+      FALLOW_TRY(check(key));
+    }
+    return {};
+  }
+  [[nodiscard]] std::uint64_t operations() const { return operations_; }
+
+ private:
+  static constexpr std::uint32_t kKeys = 3000;
+  static constexpr std::size_t kWords = FALLOW_PAGE_SIZE / sizeof(std::uint64_t);
+
+  void fill(std::uint32_t key, std::uint64_t version) {
+    for (std::size_t i = 0; i < kWords; ++i) {
+      page_[i] = (version << 32 | key) + (version % 8 == 0 ? 0 : i * object_);
+    }
+  }
+  [[nodiscard]] Error wrong(const char* what, std::uint32_t key, int result) const {
+    return failed(std::string(what) + " of key " + std::to_string(key) + ", version " +
+                  std::to_string(versions_[key]) + ": " + std::to_string(result) + " " +
+                  fallow_error());
+  }
+  Status put(std::uint32_t key) {
+    fill(key, ++last_version_);
+    const int result = fallow_put(queue_, pool_, object_, key, page_);
+    if (result != 0 && result != -EDQUOT && result != -ENOSPC) {
+      return wrong("put", key, result);
+    }
+    versions_[key] = result == 0 ? last_version_ : 0;
+    return {};
+  }
+  Status check(std::uint32_t key) {
+    const int result = fallow_get(queue_, pool_, object_, key, page_);
+    if (versions_[key] == 0) {
+      return result == -ENOENT ? Status() : wrong("get of a page that is not there", key, result);
+    }
+    if (result != 0) {
+      return wrong("get", key, result);
+    }
+    std::vector<std::uint64_t> got(page_, page_ + kWords);
+    fill(key, versions_[key]);
+    return std::equal(got.begin(), got.end(), page_) ? Status() : wrong("content", key, 0);
+  }
+  Status flush(std::uint32_t key) {
+    const int result = fallow_flush_page(queue_, pool_, object_, key);
+    versions_[key] = 0;
+    // One that was carried out before the daemon died finds nothing when it is repeated.
+    return result >= 0 ? Status() : wrong("flush", key, result);
+  }
+
+  const std::uint64_t object_;
+  fallow_queue* queue_ = nullptr;
+  fallow_pool pool_ = 0;
+  std::uint64_t* page_ = nullptr;
+  std::vector<std::uint64_t> versions_ = std::vector<std::uint64_t>(kKeys);  // 0: not there
+  std::uint64_t last_version_ = 0;
+  std::uint64_t operations_ = 0;
+};
+
+TEST(Crash, ringClientsUnderLoad_loseNothing) {
+  Daemon daemon(small_memory());
+  ASSERT_TRUE(daemon.wait_ready()) << daemon.log();
+  const std::string socket = daemon.folder() + "/run/ring.sock";
+  fallow_options options{};
+  options.size = sizeof options;
+  options.socket = socket.c_str();
+  options.name = "crasher";
+  fallow_client* client = nullptr;
+  ASSERT_EQ(fallow_connect(&options, &client), 0) << fallow_error();
+  {
+    VerifyingClient first(client, 1);
+    VerifyingClient second(client, 2);
+    ASSERT_NO_FATAL_FAILURE(kill_under(daemon, rounds(), [&](const std::atomic<bool>& enough) {
+      Status other;
+      std::thread beside([&] { other = second.run_until(enough); });
+      const Status one = first.run_until(enough);
+      beside.join();
+      return one ? other : one;
+    }));
+    for (VerifyingClient* each : {&first, &second}) {
+      const Status all = each->check_all();
+      EXPECT_TRUE(all.ok()) << all.error().text << daemon.log();
+    }
+    std::cout << first.operations() + second.operations() << " operations\n";
+  }
+  fallow_close(client);
 }
 
 }  // namespace

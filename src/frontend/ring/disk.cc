@@ -173,6 +173,8 @@ class DiskExecutor final : public Executor {
 }  // namespace
 
 void DiskAttachment::introduce(Welcome& welcome) const {
+  welcome.secret = identity_;
+  welcome.resumed = said_ == identity_ && identity_ != Secret{} ? 1 : 0;
   welcome.disk_bytes = device_.size_bytes();
   welcome.disk_block_bytes = device_.logical_block_size();
 }

@@ -13,8 +13,10 @@ namespace fallow::ring {
 
 class DiskAttachment final : public Attachment {
  public:
-  // Both outlive it.
-  DiskAttachment(EventLoop& loop, BlockDevice& device) : loop_(loop), device_(device) {}
+  // `identity` is the disk's own, as RingDisk has it; `said` what the client remembers of one. Loop
+  // and device outlive it.
+  DiskAttachment(EventLoop& loop, BlockDevice& device, const Secret& identity, const Secret& said)
+      : loop_(loop), device_(device), identity_(identity), said_(said) {}
 
   void introduce(Welcome& welcome) const override;
   std::unique_ptr<Executor> make_executor(Regions& regions, Executor::Sink& sink,
@@ -23,6 +25,8 @@ class DiskAttachment final : public Attachment {
  private:
   EventLoop& loop_;
   BlockDevice& device_;
+  const Secret identity_;
+  const Secret said_;
 };
 
 }  // namespace fallow::ring

@@ -1,5 +1,7 @@
 #include "frontend/ring/poller.h"
 
+#include <sched.h>
+
 #include <algorithm>
 
 namespace fallow::ring {
@@ -109,6 +111,8 @@ bool Poller::look(std::size_t& looks) {
     }
     __builtin_ia32_pause();
   }
+  // The client may be waiting for this very processor.
+  ::sched_yield();
   return false;
 }
 

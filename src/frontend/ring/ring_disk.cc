@@ -5,14 +5,18 @@
 
 namespace fallow {
 
-RingDisk::RingDisk(EventLoop& loop, BlockDevice& device, const Clock& clock)
-    : loop_(loop), device_(device), sessions_(std::make_unique<ring::SessionGroup>(loop, clock)) {}
+RingDisk::RingDisk(EventLoop& loop, BlockDevice& device, const Clock& clock,
+                   const ring::Secret& identity)
+    : loop_(loop),
+      device_(device),
+      identity_(identity),
+      sessions_(std::make_unique<ring::SessionGroup>(loop, clock)) {}
 
 RingDisk::~RingDisk() = default;
 
 void RingDisk::adopt(ring::Connection connection) {
-  sessions_->add(std::move(connection), std::make_unique<ring::DiskAttachment>(loop_, device_),
-                 [](ring::Session::End) {});
+  auto disk = std::make_unique<ring::DiskAttachment>(loop_, device_, identity_, connection.secret);
+  sessions_->add(std::move(connection), std::move(disk), [](ring::Session::End) {});
 }
 
 void RingDisk::stop(std::function<void()> drained) {

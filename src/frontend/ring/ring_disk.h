@@ -20,8 +20,11 @@ class SessionGroup;
 
 class RingDisk {
  public:
-  // All three outlive it. Somebody else on the loop watches the device's event_fd() and polls it.
-  RingDisk(EventLoop& loop, BlockDevice& device, const Clock& clock);
+  // `identity` is random and stays the same for as long as the disk keeps its content, over deaths
+  // of the daemon too: a client that comes back learns by it whether it is the same disk. Zero:
+  // never. The other three outlive it. Somebody else on the loop watches the device's event_fd()
+  // and polls it.
+  RingDisk(EventLoop& loop, BlockDevice& device, const Clock& clock, const ring::Secret& identity);
   // After stop() has called back, or before anybody was adopted.
   ~RingDisk();
   RingDisk(const RingDisk&) = delete;
@@ -36,6 +39,7 @@ class RingDisk {
  private:
   EventLoop& loop_;
   BlockDevice& device_;
+  const ring::Secret identity_;
   std::unique_ptr<ring::SessionGroup> sessions_;
 };
 

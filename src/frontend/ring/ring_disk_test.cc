@@ -20,7 +20,7 @@ class RingDiskTest : public RingServerTest {
     auto loop = EventLoop::create();
     EXPECT_TRUE(loop.ok());
     loop_ = std::move(*loop);
-    disk_ = std::make_unique<RingDisk>(*loop_, device_, clock_);
+    disk_ = std::make_unique<RingDisk>(*loop_, device_, clock_, Secret{{3, 4}});
     EXPECT_TRUE(loop_->watch(device_.event_fd(), [this] { device_.poll(); }).ok());
     thread_ = std::move(*run_on_thread(*loop_, "disk"));
     node_.host.attach = [this](std::string_view vm, Connection& connection) -> Status {
@@ -72,11 +72,25 @@ class RingDiskTest : public RingServerTest {
 TEST_F(RingDiskTest, welcome_tellsTheDisk) {
   EXPECT_EQ(welcome_->disk_bytes, kDiskBytes);
   EXPECT_EQ(welcome_->disk_block_bytes, 4096u);
+  EXPECT_EQ(welcome_->resumed, 0u);
   TestClient other = connect();
   other.send(TestClient::make_hello(Attach::kDisk, "vm2"));
   const auto refused = other.receive_as<Refused>();
   ASSERT_TRUE(refused.has_value());
   EXPECT_EQ(refused->error, ENOENT);
+}
+
+TEST_F(RingDiskTest, clientThatComesBack_learnsWhetherItIsTheSameDisk) {
+  for (const bool same : {true, false}) {
+    Hello hello = TestClient::make_hello(Attach::kDisk, "vm1");
+    hello.secret = same ? welcome_->secret : Secret{{3, 5}};
+    TestClient back = connect();
+    back.send(hello);
+    const auto welcome = back.receive_as<Welcome>();
+    ASSERT_TRUE(welcome.has_value());
+    EXPECT_EQ(welcome->resumed, same ? 1u : 0u);
+    EXPECT_EQ(welcome->secret, welcome_->secret);
+  }
 }
 
 TEST_F(RingDiskTest, writeAndRead_bringTheBytesBack) {

@@ -19,18 +19,19 @@ DeviceShape make_shape(const BlockDevice& device, unsigned queues_max, std::stri
   return shape;
 }
 
-std::uint64_t offered_features() {
+std::uint64_t offered_features(const DeviceShape& shape) {
   return bit(VIRTIO_F_VERSION_1) | bit(VIRTIO_RING_F_INDIRECT_DESC) | bit(VIRTIO_RING_F_EVENT_IDX) |
          bit(VIRTIO_BLK_F_SIZE_MAX) | bit(VIRTIO_BLK_F_SEG_MAX) | bit(VIRTIO_BLK_F_BLK_SIZE) |
          bit(VIRTIO_BLK_F_TOPOLOGY) | bit(VIRTIO_BLK_F_FLUSH) | bit(VIRTIO_BLK_F_DISCARD) |
          bit(VIRTIO_BLK_F_WRITE_ZEROES) | bit(VIRTIO_BLK_F_MQ) | bit(kFeatureProtocolFeatures) |
-         bit(kFeatureLogAll);
+         (shape.migratable ? bit(kFeatureLogAll) : 0);
 }
 
-std::uint64_t offered_protocol_features() {
-  return bit(kProtocolFeatureMq) | bit(kProtocolFeatureLogShmfd) | bit(kProtocolFeatureReplyAck) |
-         bit(kProtocolFeatureBackendReq) | bit(kProtocolFeatureConfig) |
-         bit(kProtocolFeatureInflightShmfd) | bit(kProtocolFeatureConfigureMemSlots);
+std::uint64_t offered_protocol_features(const DeviceShape& shape) {
+  return (shape.migratable ? bit(kProtocolFeatureLogShmfd) : 0) | bit(kProtocolFeatureMq) |
+         bit(kProtocolFeatureReplyAck) | bit(kProtocolFeatureBackendReq) |
+         bit(kProtocolFeatureConfig) | bit(kProtocolFeatureInflightShmfd) |
+         bit(kProtocolFeatureConfigureMemSlots);
 }
 
 virtio_blk_config make_config(const DeviceShape& shape) {

@@ -41,13 +41,14 @@ struct DeviceShape {
   std::uint64_t capacity_sectors = 0;
   std::uint32_t logical_block_size = 4096;
   unsigned queues_max = 1;
+  bool migratable = false;
   std::array<char, VIRTIO_BLK_ID_BYTES> serial{};  // padded with zeros, not terminated
 };
 
 DeviceShape make_shape(const BlockDevice& device, unsigned queues_max, std::string_view serial);
 
-std::uint64_t offered_features();
-std::uint64_t offered_protocol_features();
+std::uint64_t offered_features(const DeviceShape& shape);
+std::uint64_t offered_protocol_features(const DeviceShape& shape);
 virtio_blk_config make_config(const DeviceShape& shape);
 
 }  // namespace fallow::vhost_user

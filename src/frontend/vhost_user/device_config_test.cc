@@ -31,7 +31,11 @@ TEST(DeviceConfig, features_offerNothingThatIsNotThere) {
   const std::uint64_t absent = bit(VIRTIO_BLK_F_RO) | bit(VIRTIO_BLK_F_GEOMETRY) |
                                bit(VIRTIO_BLK_F_CONFIG_WCE) | bit(VIRTIO_BLK_F_SECURE_ERASE) |
                                bit(34 /* packed rings */) | bit(40 /* ring reset */);
-  EXPECT_EQ(offered_features() & absent, 0u);
+  DeviceShape shape;
+  EXPECT_EQ(offered_features(shape) & (absent | bit(kFeatureLogAll)), 0u);
+  EXPECT_EQ(offered_protocol_features(shape) & bit(kProtocolFeatureLogShmfd), 0u);
+  shape.migratable = true;
+  EXPECT_EQ(offered_features(shape) & absent, 0u);
 }
 
 }  // namespace

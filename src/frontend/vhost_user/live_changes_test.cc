@@ -126,6 +126,12 @@ TEST(MemorySlots, moreThanThereAre_areRefused) {
 
 // The dirty log.
 
+ExportOptions migratable() {
+  ExportOptions options;
+  options.migratable = true;
+  return options;
+}
+
 class LoggedGuest {
  public:
   explicit LoggedGuest(TestFrontEnd& front)
@@ -209,7 +215,7 @@ class DirtyLogOfAGuest : public testing::TestWithParam<std::tuple<bool, bool>> {
 };
 
 TEST_P(DirtyLogOfAGuest, startedInMidRun_hasEveryPageThatChanges) {
-  TestExport served(FakeBlockDevice::Completion::kOutOfOrder);
+  TestExport served(FakeBlockDevice::Completion::kOutOfOrder, 4 << 20, migratable());
   std::memset(served.device().bytes().data(), 0x5a, served.device().bytes().size());
   auto front = connect(served, options());
   LoggedGuest guest(*front);
@@ -224,7 +230,7 @@ INSTANTIATE_TEST_SUITE_P(AllRings, DirtyLogOfAGuest,
                          testing::Combine(testing::Bool(), testing::Bool()));
 
 TEST(DirtyLog, switchedOff_marksNothing) {
-  TestExport served;
+  TestExport served(FakeBlockDevice::Completion::kAtOnce, 4 << 20, migratable());
   auto front = connect(served);
   LoggedGuest guest(*front);
   ASSERT_TRUE(guest.set_log().ok());
@@ -242,7 +248,7 @@ TEST(DirtyLog, switchedOff_marksNothing) {
 }
 
 TEST(DirtyLog, ringsThatAreToBeLogged_waitForTheirLog) {
-  TestExport served;
+  TestExport served(FakeBlockDevice::Completion::kAtOnce, 4 << 20, migratable());
   auto front = connect(served, {.start = false});
   LoggedGuest guest(*front);
   ASSERT_TRUE(guest.set_features(true).ok());
@@ -259,7 +265,7 @@ TEST(DirtyLog, ringsThatAreToBeLogged_waitForTheirLog) {
 }
 
 TEST(DirtyLog, askedForOfRunningRingsWithoutALog_isRefused) {
-  TestExport served;
+  TestExport served(FakeBlockDevice::Completion::kAtOnce, 4 << 20, migratable());
   auto front = connect(served);
   LoggedGuest guest(*front);
   EXPECT_FALSE(guest.set_features(true).ok());
@@ -267,7 +273,7 @@ TEST(DirtyLog, askedForOfRunningRingsWithoutALog_isRefused) {
 }
 
 TEST(DirtyLog, thatDoesNotCoverTheGuest_endsTheConnection) {
-  TestExport served;
+  TestExport served(FakeBlockDevice::Completion::kAtOnce, 4 << 20, migratable());
   auto front = connect(served);
   LoggedGuest guest(*front);
   ASSERT_TRUE(front->set_log_base({guest.size() / 2, 0}, guest.file()).ok());
@@ -277,8 +283,17 @@ TEST(DirtyLog, thatDoesNotCoverTheGuest_endsTheConnection) {
   EXPECT_TRUE(front->wait_for_hang_up());
 }
 
-TEST(DirtyLog, badFile_endsTheConnection) {
+TEST(DirtyLog, ofADiskThatStays_isNotOffered) {
   TestExport served;
+  auto front = connect(served);
+  LoggedGuest guest(*front);
+  EXPECT_FALSE(guest.set_features(true).ok());
+  EXPECT_FALSE(guest.set_log().ok());
+  EXPECT_TRUE(front->wait_for_hang_up());
+}
+
+TEST(DirtyLog, badFile_endsTheConnection) {
+  TestExport served(FakeBlockDevice::Completion::kAtOnce, 4 << 20, migratable());
   auto front = connect(served);
   LoggedGuest guest(*front);
   EXPECT_FALSE(front->set_log_base({1 << 20, 0}, guest.file()).ok());
@@ -286,7 +301,7 @@ TEST(DirtyLog, badFile_endsTheConnection) {
 }
 
 TEST(DirtyLog, ringAddressesThatMoveWhileItRuns_areRefused) {
-  TestExport served;
+  TestExport served(FakeBlockDevice::Completion::kAtOnce, 4 << 20, migratable());
   auto front = connect(served);
   VringAddress addresses = front->addresses(0);
   addresses.used += 4096;

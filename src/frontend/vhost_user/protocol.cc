@@ -23,7 +23,7 @@ bool Protocol::acknowledges(const Message& message) const {
 Status Protocol::carry_out(Message& message) {
   switch (message.type()) {
     case RequestType::kGetFeatures:
-      return answer(message, offered_features());
+      return answer(message, offered_features(shape_));
     case RequestType::kSetFeatures:
       return set_features(decode_u64(message));
     case RequestType::kSetOwner:
@@ -37,7 +37,7 @@ Status Protocol::carry_out(Message& message) {
     case RequestType::kSetMemTable:
       return set_memory_table(message);
     case RequestType::kGetProtocolFeatures:
-      return answer(message, offered_protocol_features());
+      return answer(message, offered_protocol_features(shape_));
     case RequestType::kSetProtocolFeatures:
       return set_protocol_features(decode_u64(message));
     case RequestType::kGetQueueNum:
@@ -98,14 +98,14 @@ Status Protocol::carry_out_on_ring(Message& message) {
 }
 
 Status Protocol::set_features(std::uint64_t features) {
-  if ((features & ~offered_features()) != 0) {
+  if ((features & ~offered_features(shape_)) != 0) {
     return invalid("the front end acknowledged features that were not offered");
   }
   return rings_.set_features(features);
 }
 
 Status Protocol::set_protocol_features(std::uint64_t features) {
-  if ((features & ~offered_protocol_features()) != 0) {
+  if ((features & ~offered_protocol_features(shape_)) != 0) {
     return invalid("the front end acknowledged protocol features that were not offered");
   }
   protocol_features_ = features;

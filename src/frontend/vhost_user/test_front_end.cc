@@ -109,7 +109,9 @@ Status TestFrontEnd::negotiate() {
   features_ = *offered & wanted;
   const auto protocol = ask_u64(RequestType::kGetProtocolFeatures);
   FALLOW_TRY(protocol);
-  const std::uint64_t acknowledged = *protocol & offered_protocol_features();
+  DeviceShape known;
+  known.migratable = true;
+  const std::uint64_t acknowledged = *protocol & offered_protocol_features(known);
   FALLOW_TRY(send_u64(RequestType::kSetProtocolFeatures, acknowledged));
   protocol_features_ = acknowledged;
   if ((acknowledged & bit(kProtocolFeatureMq)) != 0) {

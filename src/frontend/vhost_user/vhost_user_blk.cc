@@ -18,7 +18,9 @@ VhostUserBlk::VhostUserBlk(EventLoop& loop, BlockDevice& device, ExportOptions o
       device_(device),
       options_(std::move(options)),
       shape_(vhost_user::make_shape(device, options_.queues_max, options_.serial)),
-      begun_(options_.recovered) {}
+      begun_(options_.recovered) {
+  shape_.migratable = options_.migratable;
+}
 
 Result<std::unique_ptr<VhostUserBlk>> VhostUserBlk::create(EventLoop& loop, BlockDevice& device,
                                                            ExportOptions options) {

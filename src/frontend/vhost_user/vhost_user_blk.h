@@ -31,6 +31,9 @@ struct ExportOptions {
   // The disk, with its content, is one that a former life of the process has served: a guest that
   // was running then may go on. Without it such a guest is refused, as its pages are not here.
   bool recovered = false;
+  // Offers the dirty log, without which QEMU refuses to migrate the guest. Only for a disk whose
+  // pages are also where the guest goes: elsewhere it would find a disk that is not its own.
+  bool migratable = false;
 };
 
 class VhostUserBlk {

@@ -90,6 +90,10 @@ class Virtqueue {
 
   // Returns a chain to the driver; seen by it after publish().
   void push(std::uint16_t head, std::uint32_t written);
+  // Chains pushed and not yet published.
+  [[nodiscard]] std::uint16_t unpublished() const {
+    return static_cast<std::uint16_t>(used_ - published_);
+  }
   // Shows the pushed chains to the driver. True when it wants to be notified of them.
   bool publish();
 
