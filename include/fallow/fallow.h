@@ -119,6 +119,7 @@ int fallow_wait(fallow_queue* queue, struct fallow_completion* completions, unsi
 /* The disk of a VM, on a client that was connected with options.disk. Offsets and lengths are
  * bytes, multiples of fallow_disk_block_size(); any length: a failure may leave a part done. Each
  * function may be called on several queues at once. */
+/* As of the connection: a disk that grows is seen by those who connect then. */
 uint64_t fallow_disk_size(fallow_client* client);
 uint32_t fallow_disk_block_size(fallow_client* client);
 int fallow_disk_read(fallow_queue* queue, void* data, size_t length, uint64_t offset);

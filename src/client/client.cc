@@ -134,7 +134,8 @@ int Client::attempt(std::uint64_t timeout_ns) {
     return error;
   }
   const ring::Welcome& welcome = fresh->welcome();
-  const bool resumed = welcome.resumed != 0 && welcome.disk_bytes == disk_bytes_;
+  // A disk may have grown meanwhile.
+  const bool resumed = welcome.resumed != 0 && welcome.disk_bytes >= disk_bytes_;
   if (!resumed) {
     pools_.remove_all();
     disk_lost_.store(has_disk());
@@ -146,6 +147,7 @@ int Client::attempt(std::uint64_t timeout_ns) {
   }
   connection_ = std::move(fresh);
   options_.target.secret = welcome.secret;
+  disk_bytes_ = disk_lost_ ? disk_bytes_.load() : welcome.disk_bytes;
   away_since_ns_ = 0;
   change();
   return 0;
