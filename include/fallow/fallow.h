@@ -62,6 +62,7 @@ void fallow_free(fallow_client* client, void* memory);
 
 /* `depth`: operations in flight, 1 to 1024; 0: 32. */
 int fallow_queue_open(fallow_client* client, unsigned depth, fallow_queue** queue);
+/* What is in flight is carried out or not, and is nobody's any more when this returns. */
 void fallow_queue_close(fallow_queue* queue);
 
 /* Pools. `label` is the caller's choice: the same label opens the same pool. */

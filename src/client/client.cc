@@ -54,7 +54,8 @@ int Client::connect(Options options, std::unique_ptr<Client>& made) {
     return fail(ENOMEM, "no memory for another client");
   }
   const auto& [target, reconnect_ns] = client->options_;
-  if (const int error = Connection::dial(target, reconnect_ns, client->clock_, client->connection_);
+  if (const int error = Connection::dial(target, {reconnect_ns, reconnect_ns}, client->clock_,
+                                         client->connection_);
       error != 0) {
     return error;
   }
@@ -124,9 +125,10 @@ int Client::restore(const Connection* lost, std::uint64_t until_ns) {
 }
 
 // One new connection with everything on it that was on the old one, or none.
-int Client::attempt(std::uint64_t timeout_ns) {
+int Client::attempt(std::uint64_t greeting_ns) {
   std::shared_ptr<Connection> fresh;
-  if (const int error = Connection::dial(options_.target, timeout_ns, clock_, fresh); error != 0) {
+  const Connection::Patience patience{greeting_ns, options_.reconnect_ns};
+  if (const int error = Connection::dial(options_.target, patience, clock_, fresh); error != 0) {
     return error;
   }
   std::vector<std::uint32_t> tokens;

@@ -91,7 +91,7 @@ class Client {
  private:
   explicit Client(Options options);
 
-  int attempt(std::uint64_t timeout_ns);
+  int attempt(std::uint64_t greeting_ns);
   int register_regions(Connection& connection, std::vector<std::uint32_t>& tokens);
   int reopen_pools(Connection& connection);
   int add_region(std::size_t bytes);
