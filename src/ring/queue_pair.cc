@@ -81,6 +81,14 @@ QueuePair::Take QueuePair::take(Submission& entry) {
   return Take::kEntry;
 }
 
+bool QueuePair::peek(std::uint32_t ahead, Submission& entry) const {
+  if (submitted_ - taken_ <= ahead) {
+    return false;
+  }
+  copy_once(&entry, submissions_ + ((taken_ + ahead) & (entries_ - 1)), sizeof entry);
+  return true;
+}
+
 // kEntry: there are some.
 QueuePair::Take QueuePair::look() {
   if (why_ != nullptr) {
@@ -115,15 +123,26 @@ void QueuePair::complete(const Completion& completion) {
   ++completed_;
 }
 
+// Each store takes the line from a client that is looking at it, so none is made for nothing.
+void QueuePair::show() {
+  if (completed_ != completed_shown_) {
+    completed_shown_ = completed_;
+    // release: pairs with the client's acquire, before it reads the completions.
+    word(head().daemon.completed).store(completed_, std::memory_order_release);
+  }
+}
+
 void QueuePair::publish() {
-  // release: pairs with the client's acquire, before it fills the slots again.
-  word(head().daemon.taken).store(taken_, std::memory_order_release);
-  if (completed_ == completed_shown_) {
+  if (taken_ != taken_shown_) {
+    taken_shown_ = taken_;
+    // release: pairs with the client's acquire, before it fills the slots again.
+    word(head().daemon.taken).store(taken_, std::memory_order_release);
+  }
+  show();
+  if (completed_told_ == completed_) {
     return;
   }
-  completed_shown_ = completed_;
-  // release: pairs with the client's acquire, before it reads the completions.
-  word(head().daemon.completed).store(completed_, std::memory_order_release);
+  completed_told_ = completed_;
   // Pairs with the client's fence between its `waiting` and its last look at `completed`.
   std::atomic_thread_fence(std::memory_order_seq_cst);
   if (word(head().client.waiting).load(std::memory_order_relaxed) == 1) {

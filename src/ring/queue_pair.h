@@ -38,11 +38,16 @@ class QueuePair {
 
   // Copies the next submission out.
   [[nodiscard]] Take take(Submission& entry);
+  // A copy of the entry that take() will give after `ahead` others, if the last look saw so many.
+  // The client may still change it: good for hints, and nothing else.
+  [[nodiscard]] bool peek(std::uint32_t ahead, Submission& entry) const;
   // Whether take() would not say kEmpty: one load, for looking again and again.
   [[nodiscard]] bool has_news() const;
-  // One for each entry taken, in any order. Shown by the next publish().
+  // One for each entry taken, in any order. Shown by the next show() or publish().
   void complete(const Completion& completion);
-  // Shows the client what was taken and completed, and wakes it if it sleeps and has something new.
+  // Shows the client what was completed. Cheap enough for each entry.
+  void show();
+  // Shows what was taken and completed, and wakes the client if it sleeps and has something new.
   void publish();
 
   // Asks for the doorbell. False when there is news already: then the doorbell may stay silent.
@@ -72,7 +77,9 @@ class QueuePair {
   std::uint32_t consumed_ = 0;   // likewise
   std::uint32_t taken_ = 0;
   std::uint32_t completed_ = 0;
+  std::uint32_t taken_shown_ = 0;
   std::uint32_t completed_shown_ = 0;
+  std::uint32_t completed_told_ = 0;  // when the client was last looked after
   const char* why_ = nullptr;
 };
 

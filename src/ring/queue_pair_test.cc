@@ -77,6 +77,20 @@ TEST_F(QueuePairTest, entriesComeInOrder_forManyRounds) {
   }
 }
 
+TEST_F(QueuePairTest, peek_showsWhatComesAndTakesNothing) {
+  submit(1);
+  submit(2);
+  Submission entry;
+  EXPECT_FALSE(pair_->peek(0, entry));  // not looked yet
+  ASSERT_EQ(pair_->take(entry), QueuePair::Take::kEntry);
+  ASSERT_TRUE(pair_->peek(0, entry));
+  EXPECT_EQ(entry.user_data, 2u);
+  EXPECT_FALSE(pair_->peek(1, entry));
+  ASSERT_EQ(pair_->take(entry), QueuePair::Take::kEntry);
+  EXPECT_EQ(entry.user_data, 2u);
+  EXPECT_FALSE(pair_->peek(0, entry));
+}
+
 TEST_F(QueuePairTest, memoryCannotBeCut) {
   EXPECT_EQ(::ftruncate(pair_->memory_fd(), 0), -1);
   EXPECT_EQ(::ftruncate(pair_->memory_fd(), 1 << 20), -1);

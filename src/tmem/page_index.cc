@@ -74,7 +74,8 @@ std::uint32_t PageIndex::find(const Place& place, const PageKey& key) const {
 void PageIndex::insert(const Place& place, std::uint32_t record) {
   std::uint32_t& head = buckets_.items()[place.bucket];
   links_.items()[record].chain_next = head;
-  head = record;
+  // relaxed: guess() makes no use of it but to prefetch.
+  std::atomic_ref(head).store(record, std::memory_order_relaxed);
   const std::atomic_ref filter(filters_.items()[place.bucket]);
   // relaxed: pairs with may_contain(), which promises nothing about other threads' puts.
   filter.store(filter.load(std::memory_order_relaxed) | place.tag, std::memory_order_relaxed);
@@ -87,7 +88,7 @@ void PageIndex::erase(const Place& place, std::uint32_t record) {
     CHECK(*at != kNoRecord);
     at = &links_.items()[*at].chain_next;
   }
-  *at = links_.items()[record].chain_next;
+  std::atomic_ref(*at).store(links_.items()[record].chain_next, std::memory_order_relaxed);
   if (head == kNoRecord) {
     std::atomic_ref(filters_.items()[place.bucket])
         .store(std::uint16_t{0}, std::memory_order_relaxed);

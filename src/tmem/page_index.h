@@ -91,6 +91,15 @@ class PageIndex {
     return (filter.load(std::memory_order_relaxed) & place.tag) == place.tag;
   }
   [[nodiscard]] std::uint32_t find(const Place& place, const PageKey& key) const;
+  // Without the lock, for keys that will be asked for soon: brings the bucket near, or tells the
+  // record that is likely to be the key's (kNoRecord: none).
+  void prefetch(const Place& place) const {
+    __builtin_prefetch(&buckets_.items()[place.bucket]);
+    __builtin_prefetch(&filters_.items()[place.bucket]);
+  }
+  [[nodiscard]] std::uint32_t guess(const Place& place) const {
+    return std::atomic_ref(buckets_.items()[place.bucket]).load(std::memory_order_relaxed);
+  }
   void insert(const Place& place, std::uint32_t record);
   void erase(const Place& place, std::uint32_t record);
 
@@ -105,7 +114,8 @@ class PageIndex {
   KeyHash hash_;
   std::uint64_t buckets_per_shard_;
   HugeArray<Links> links_;
-  HugeArray<std::uint32_t> buckets_;  // heads of the chains; each shard guards its own run of them
+  // Heads of the chains; each shard guards its own run of them. Read by guess() without.
+  HugeArray<std::uint32_t> buckets_;
   // By bucket, the tags of its keys and of some that have left: cleared when the chain is empty.
   // Written under the shard's lock, read without.
   HugeArray<std::uint16_t> filters_;

@@ -34,6 +34,10 @@ class Executor {
   virtual ~Executor() = default;
   // `entry` is a private copy whose reserved fields are zero; nothing else in it has been checked.
   virtual Step begin(const Submission& entry, Answer& answer) = 0;
+  // An entry that probably comes, after some others or as one of the next: for a prefetch. It may
+  // be changed yet, and nothing in it has been checked.
+  enum class Nearness { kSome, kNext };
+  virtual void foresee(const Submission& /*entry*/, Nearness /*nearness*/) {}
   // The next part of what is unfinished. It may be dropped instead.
   virtual Step go_on(Answer& answer) = 0;
 };

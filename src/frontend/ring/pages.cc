@@ -100,6 +100,17 @@ class PagesExecutor final : public Executor {
     }
   }
 
+  void foresee(const Submission& entry, Nearness nearness) override {
+    if (entry.opcode != Opcode::kGet || !pages_.owns(entry.pool)) {
+      return;  // a put waits for nothing: what it writes goes past the cache
+    }
+    if (nearness == Nearness::kSome) {
+      pages_.store_.prefetch_place(key_of(entry));
+    } else {
+      pages_.store_.prefetch_page(key_of(entry));
+    }
+  }
+
   Step go_on(Answer& answer) override {
     const Step step = walk_.opcode == Opcode::kOpenPool ? open_pool(answer) : walk_on(answer);
     unfinished_ = step == Step::kUnfinished;

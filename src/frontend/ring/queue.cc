@@ -9,6 +9,13 @@
 namespace fallow::ring {
 namespace {
 
+// How many entries ahead what is hinted to the executor: a get takes about as long as memory.
+constexpr std::uint32_t kForeseenSome = 3;
+constexpr std::uint32_t kForeseenNext = 1;
+
+// A client that sleeps is woken for so many answers, or for all that there are.
+constexpr unsigned kWakeEvery = 16;
+
 bool reserved_is_zero(const Submission& entry) {
   return (entry.flags | entry.reserved0 | entry.reserved1 | entry.reserved2[0] |
           entry.reserved2[1]) == 0;
@@ -37,9 +44,21 @@ Queue::Served Queue::serve(unsigned& budget) {
     return Served::kNone;
   }
   serving_ = true;
-  unsigned taken = 0;
-  Served served = Served::kSome;
-  while (budget > 0) {
+  const Served served = serve_entries(budget);
+  serving_ = false;
+  count();
+  if (!intact()) {
+    return Served::kNone;
+  }
+  pair_.publish();
+  if (served == Served::kNone) {
+    owner_.queue_broken(pair_.why());
+  }
+  return served;
+}
+
+Queue::Served Queue::serve_entries(unsigned& budget) {
+  for (unsigned taken = 0; budget > 0; ++taken) {
     if (unfinished_) {
       Answer answer;
       settle(executor_->go_on(answer), answer);
@@ -49,31 +68,46 @@ Queue::Served Queue::serve(unsigned& budget) {
     Submission entry;
     const auto take = pair_.take(entry);
     if (take != QueuePair::Take::kEntry) {
-      served = take == QueuePair::Take::kEmpty ? Served::kAll : Served::kNone;
-      break;
+      return take == QueuePair::Take::kEmpty ? Served::kAll : Served::kNone;
     }
-    begin(entry);
-    budget -= std::min(budget, cost_of(entry));
-    ++taken;
     // Each answer before the next entry: a client whose daemon is killed here submits again what it
     // saw no answer for, and a get that was followed by a put of its page must not be among it.
-    if (!show()) {
-      break;
+    if (taken != 0 && !show_answer(taken)) {
+      return Served::kNone;
     }
+    foresee();
+    begin(entry);
+    budget -= std::min(budget, cost_of(entry));
   }
-  serving_ = false;
-  counters_.entries.fetch_add(taken, std::memory_order_relaxed);
-  if (!show()) {
-    return Served::kNone;
+  return Served::kSome;
+}
+
+bool Queue::show_answer(unsigned taken) {
+  if (!intact()) {
+    return false;
   }
-  if (served == Served::kNone) {
-    owner_.queue_broken(pair_.why());
+  if (taken % kWakeEvery == 0) {
+    pair_.publish();
+  } else {
+    pair_.show();
   }
-  return served;
+  return true;
+}
+
+// What comes in the middle of a full queue is on its way from memory when its turn comes.
+void Queue::foresee() {
+  Submission entry;
+  if (pair_.peek(kForeseenSome, entry)) {
+    executor_->foresee(entry, Executor::Nearness::kSome);
+  }
+  if (pair_.peek(kForeseenNext, entry)) {
+    executor_->foresee(entry, Executor::Nearness::kNext);
+  }
 }
 
 void Queue::begin(const Submission& entry) {
   current_ = entry.user_data;
+  ++begun_;
   Answer answer;
   if (!reserved_is_zero(entry)) {
     answer.result = -EINVAL;
@@ -86,25 +120,34 @@ void Queue::begin(const Submission& entry) {
 void Queue::settle(Executor::Step step, const Answer& answer) {
   unfinished_ = step == Executor::Step::kUnfinished;
   if (step == Executor::Step::kAnswered) {
-    pair_.complete({current_, answer.result, answer.value});
+    complete(current_, answer);
   }
 }
 
-void Queue::answer(std::uint64_t user_data, const Answer& answer) {
+void Queue::complete(std::uint64_t user_data, const Answer& answer) {
+  --begun_;
+  ++uncounted_;
   pair_.complete({user_data, answer.result, answer.value});
+}
+
+void Queue::answer(std::uint64_t user_data, const Answer& answer) {
+  complete(user_data, answer);
   if (!serving_) {
-    show();
+    count();
+    if (intact()) {
+      pair_.publish();
+    }
   }
   owner_.entry_done();
 }
 
-// Memory that went away may have been read as zeros: then nothing counts as done.
-bool Queue::show() {
-  if (retired_ || !owner_.memory_intact()) {
-    return false;
-  }
-  pair_.publish();
-  return true;
+void Queue::count() {
+  counters_.entries.fetch_add(std::exchange(uncounted_, 0), std::memory_order_relaxed);
+}
+
+// Whether answers are worth anything: memory that went away may have been read as zeros.
+bool Queue::intact() {
+  return !retired_ && owner_.memory_intact();
 }
 
 }  // namespace fallow::ring

@@ -45,9 +45,7 @@ class Queue final : private Executor::Sink {
 
   [[nodiscard]] QueuePair& pair() { return pair_; }
   // Entries that the executor will answer by itself.
-  [[nodiscard]] std::uint32_t in_flight() const {
-    return pair_.in_flight() - (unfinished_ ? 1u : 0u);
-  }
+  [[nodiscard]] std::uint32_t in_flight() const { return begun_ - (unfinished_ ? 1u : 0u); }
   [[nodiscard]] bool retired() const { return retired_; }
 
   // The poller's own: how this queue is waited for.
@@ -61,16 +59,23 @@ class Queue final : private Executor::Sink {
 
  private:
   void answer(std::uint64_t user_data, const Answer& answer) override;
+  [[nodiscard]] Served serve_entries(unsigned& budget);
+  [[nodiscard]] bool show_answer(unsigned taken);
+  void foresee();
   void begin(const Submission& entry);
   void settle(Executor::Step step, const Answer& answer);
-  bool show();
+  void complete(std::uint64_t user_data, const Answer& answer);
+  void count();
+  [[nodiscard]] bool intact();
 
   QueuePair pair_;
   Counters& counters_;
   Owner& owner_;
   std::unique_ptr<Executor> executor_;
-  std::uint64_t current_ = 0;  // user_data of the entry that the executor has in hand
-  bool unfinished_ = false;    // the executor wants go_on() for it
+  std::uint32_t begun_ = 0;      // entries begun and not answered
+  std::uint32_t uncounted_ = 0;  // answered, and not in the counters yet
+  std::uint64_t current_ = 0;    // user_data of the entry that the executor has in hand
+  bool unfinished_ = false;      // the executor wants go_on() for it
   bool serving_ = false;
   bool retired_ = false;
 };
