@@ -62,6 +62,7 @@ void fallow_free(fallow_client* client, void* memory);
 
 /* `depth`: operations in flight, 1 to 1024; 0: 32. */
 int fallow_queue_open(fallow_client* client, unsigned depth, fallow_queue** queue);
+/* What is in flight is carried out or not, and is nobody's any more when this returns. */
 void fallow_queue_close(fallow_queue* queue);
 
 /* Pools. `label` is the caller's choice: the same label opens the same pool. */
@@ -119,6 +120,7 @@ int fallow_wait(fallow_queue* queue, struct fallow_completion* completions, unsi
 /* The disk of a VM, on a client that was connected with options.disk. Offsets and lengths are
  * bytes, multiples of fallow_disk_block_size(); any length: a failure may leave a part done. Each
  * function may be called on several queues at once. */
+/* As of the connection: a disk that grows is seen by those who connect then. */
 uint64_t fallow_disk_size(fallow_client* client);
 uint32_t fallow_disk_block_size(fallow_client* client);
 int fallow_disk_read(fallow_queue* queue, void* data, size_t length, uint64_t offset);

@@ -101,9 +101,9 @@ std::string own_program(const std::string& name) {
 
 std::optional<std::string> find_program(const std::string& program) {
   const char* path = std::getenv("PATH");
-  std::stringstream folders(std::string(path != nullptr ? path : "/usr/bin") + ":/usr/sbin");
-  for (std::string folder; std::getline(folders, folder, ':');) {
-    const std::string file = folder + "/" + program;
+  std::stringstream folders(path != nullptr ? path : "/usr/bin");
+  for (std::string file; std::getline(folders, file, ':');) {
+    file.append("/").append(program);
     if (::access(file.c_str(), X_OK) == 0) {
       return file;
     }

@@ -54,7 +54,8 @@ int Client::connect(Options options, std::unique_ptr<Client>& made) {
     return fail(ENOMEM, "no memory for another client");
   }
   const auto& [target, reconnect_ns] = client->options_;
-  if (const int error = Connection::dial(target, reconnect_ns, client->clock_, client->connection_);
+  if (const int error = Connection::dial(target, {reconnect_ns, reconnect_ns}, client->clock_,
+                                         client->connection_);
       error != 0) {
     return error;
   }
@@ -124,9 +125,10 @@ int Client::restore(const Connection* lost, std::uint64_t until_ns) {
 }
 
 // One new connection with everything on it that was on the old one, or none.
-int Client::attempt(std::uint64_t timeout_ns) {
+int Client::attempt(std::uint64_t greeting_ns) {
   std::shared_ptr<Connection> fresh;
-  if (const int error = Connection::dial(options_.target, timeout_ns, clock_, fresh); error != 0) {
+  const Connection::Patience patience{greeting_ns, options_.reconnect_ns};
+  if (const int error = Connection::dial(options_.target, patience, clock_, fresh); error != 0) {
     return error;
   }
   std::vector<std::uint32_t> tokens;
@@ -134,7 +136,8 @@ int Client::attempt(std::uint64_t timeout_ns) {
     return error;
   }
   const ring::Welcome& welcome = fresh->welcome();
-  const bool resumed = welcome.resumed != 0 && welcome.disk_bytes == disk_bytes_;
+  // A disk may have grown meanwhile.
+  const bool resumed = welcome.resumed != 0 && welcome.disk_bytes >= disk_bytes_;
   if (!resumed) {
     pools_.remove_all();
     disk_lost_.store(has_disk());
@@ -146,6 +149,7 @@ int Client::attempt(std::uint64_t timeout_ns) {
   }
   connection_ = std::move(fresh);
   options_.target.secret = welcome.secret;
+  disk_bytes_ = disk_lost_ ? disk_bytes_.load() : welcome.disk_bytes;
   away_since_ns_ = 0;
   change();
   return 0;

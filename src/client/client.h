@@ -55,7 +55,7 @@ class Client {
 
   [[nodiscard]] const Clock& clock() const { return clock_; }
   [[nodiscard]] bool has_disk() const { return options_.target.attach == ring::Attach::kDisk; }
-  [[nodiscard]] std::uint64_t disk_bytes() const { return disk_bytes_; }
+  [[nodiscard]] std::uint64_t disk_bytes() const { return disk_bytes_.load(); }
   [[nodiscard]] std::uint32_t disk_block_bytes() const { return disk_block_bytes_; }
   // False in a process that was forked from the one that connected.
   [[nodiscard]] bool ours() const { return *fork_mark_ != 0; }
@@ -91,7 +91,7 @@ class Client {
  private:
   explicit Client(Options options);
 
-  int attempt(std::uint64_t timeout_ns);
+  int attempt(std::uint64_t greeting_ns);
   int register_regions(Connection& connection, std::vector<std::uint32_t>& tokens);
   int reopen_pools(Connection& connection);
   int add_region(std::size_t bytes);
@@ -100,7 +100,7 @@ class Client {
 
   Options options_;
   const SystemClock clock_;
-  std::uint64_t disk_bytes_ = 0;
+  std::atomic<std::uint64_t> disk_bytes_{0};
   std::uint32_t disk_block_bytes_ = 0;
   volatile std::uint32_t* fork_mark_ = nullptr;  // in a page that is zeros after a fork
   std::atomic<std::uint64_t> changes_{1};

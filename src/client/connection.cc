@@ -109,21 +109,23 @@ void take_files(msghdr& message, std::span<UniqueFd> files) {
 
 }  // namespace
 
-Connection::Connection(UniqueFd socket, std::uint64_t answer_ns, const Clock& clock)
-    : socket_(std::move(socket)), answer_ns_(answer_ns), clock_(clock) {}
+Connection::Connection(UniqueFd socket, std::uint64_t patience_ns, const Clock& clock)
+    : socket_(std::move(socket)), patience_ns_(patience_ns), clock_(clock) {}
 
 Connection::~Connection() = default;
 
-int Connection::dial(const Target& target, std::uint64_t timeout_ns, const Clock& clock,
+int Connection::dial(const Target& target, const Patience& patience, const Clock& clock,
                      std::shared_ptr<Connection>& made) {
   UniqueFd socket;
   if (const int error = open_socket(target.socket, socket); error != 0) {
     return error;
   }
-  std::shared_ptr<Connection> connection(new Connection(std::move(socket), timeout_ns, clock));
+  std::shared_ptr<Connection> connection(
+      new Connection(std::move(socket), patience.greeting_ns, clock));
   if (const int error = connection->greet(target); error != 0) {
     return error;
   }
+  connection->patience_ns_ = patience.answer_ns;
   made = std::move(connection);
   return 0;
 }
@@ -248,7 +250,7 @@ int Connection::send(const void* request, std::size_t bytes, int file) {
 }
 
 int Connection::receive(Packet& packet) {
-  const std::uint64_t deadline_ns = clock_.now_ns() + answer_ns_;
+  const std::uint64_t deadline_ns = clock_.now_ns() + patience_ns_;
   for (;;) {
     iovec part{packet.bytes, sizeof packet.bytes};
     alignas(cmsghdr) char control[CMSG_SPACE(kFilesMax * sizeof(int))];

@@ -26,10 +26,15 @@ class Connection {
     ring::Secret secret;  // of the connection before
   };
 
+  // How long the daemon may take before it counts as gone.
+  struct Patience {
+    std::uint64_t greeting_ns;
+    std::uint64_t answer_ns;  // to any later request
+  };
   // All functions that return int give 0 or fail() with a text. `clock` outlives the connection.
-  // Errors of dial(): -ENOTCONN when no daemon listens, -ETIMEDOUT when it did not answer within
-  // `timeout_ns`, -EPROTO when it speaks another language; else what it refused with.
-  static int dial(const Target& target, std::uint64_t timeout_ns, const Clock& clock,
+  // Errors of dial(): -ENOTCONN when no daemon listens or makes sense, -ETIMEDOUT when it does not
+  // answer; else what it refused with.
+  static int dial(const Target& target, const Patience& patience, const Clock& clock,
                   std::shared_ptr<Connection>& made);
   ~Connection();
 
@@ -53,7 +58,7 @@ class Connection {
  private:
   struct Packet;
 
-  Connection(UniqueFd socket, std::uint64_t answer_ns, const Clock& clock);
+  Connection(UniqueFd socket, std::uint64_t patience_ns, const Clock& clock);
 
   int greet(const Target& target);
   template <typename Answer, typename Request>
@@ -63,8 +68,7 @@ class Connection {
   int broken(const std::string& what);
 
   const UniqueFd socket_;
-  // How long the daemon may take to answer before it counts as gone.
-  const std::uint64_t answer_ns_;
+  std::uint64_t patience_ns_;
   const Clock& clock_;
   ring::Welcome welcome_{};
   std::atomic<bool> ended_{false};

@@ -108,6 +108,14 @@ TEST_F(Disk, DaemonComesBackWithTheDisk_workGoesOn) {
   std::vector<std::byte> back(data.size());
   EXPECT_EQ(fallow_disk_read(queue, back.data(), back.size(), 0), 0) << fallow_error();
   EXPECT_EQ(back, data);
+
+  // The next one has a larger disk.
+  daemon_.~FakeDaemon();
+  state_.disk.resize(kDiskBytes + (1u << 20));
+  new (&daemon_) FakeDaemon(place_.socket(), state_);
+  EXPECT_EQ(fallow_disk_sync(queue), 0) << fallow_error();
+  EXPECT_EQ(fallow_disk_size(client.get()), kDiskBytes + (1u << 20));
+  EXPECT_EQ(fallow_disk_read(queue, back.data(), 512, kDiskBytes), 0) << fallow_error();
 }
 
 TEST_F(Disk, DaemonComesBackWithoutTheDisk_nothingIsReadAnyMore) {

@@ -35,8 +35,8 @@ std::byte* map_aligned(int file, std::size_t bytes) {
     return nullptr;
   }
   auto* start = static_cast<std::byte*>(reserved);
-  auto* begin = reinterpret_cast<std::byte*>(
-      round_up(reinterpret_cast<std::uintptr_t>(start), Region::kHugePage));
+  const auto address = reinterpret_cast<std::uintptr_t>(start);
+  std::byte* begin = start + (round_up(address, Region::kHugePage) - address);
   void* mapped = ::mmap(begin, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, file, 0);
   const int error = errno;
   if (mapped == MAP_FAILED) {
