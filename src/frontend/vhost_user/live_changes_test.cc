@@ -180,11 +180,11 @@ std::vector<std::byte> snapshot(const TestFrontEnd& front) {
 // Every page that changes in guest memory, but for those that the driver writes, is in the log.
 void expect_changes_logged(TestFrontEnd& front, const LoggedGuest& guest, unsigned requests) {
   DriverQueue& queue = front.queue(0);
+  const auto before = snapshot(front);  // a ring may be looked at before it is kicked
   for (unsigned slot = 0; slot < requests; ++slot) {
     const std::uint32_t type = slot % 8 == 7 ? VIRTIO_BLK_T_GET_ID : VIRTIO_BLK_T_IN;
     queue.submit(slot, type, slot * 8, slot % 8 == 7 ? VIRTIO_BLK_ID_BYTES : 4096);
   }
-  const auto before = snapshot(front);
   queue.kick();
   DriverQueue::Completion completion;
   for (unsigned i = 0; i < requests; ++i) {

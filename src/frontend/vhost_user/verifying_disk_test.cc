@@ -107,12 +107,13 @@ class MortalBackEnd {
 
   [[noreturn]] void supervise() {
     std::mt19937 random(11);
-    for (bool first = true;; first = false) {
-      const auto life_us = static_cast<int>(500 + random() % 20'000);
+    for (unsigned lives = 0;; ++lives) {
+      // Longer and longer ones, so that some of them come to work on the busiest of machines.
+      const auto life_us = static_cast<int>(500 + random() % (20'000 + 300 * lives));
       const pid_t worker = ::fork();
       if (worker == 0) {
         ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-        serve(first, life_us);
+        serve(lives == 0, life_us);
       }
       ::waitpid(worker, nullptr, 0);
     }
