@@ -35,6 +35,7 @@ struct Options {
   std::string daemon;
   std::string image;
   std::string socket;
+  std::string nbd_socket;
   std::string ram = "192M";
   std::vector<std::string> workload;
 };
@@ -144,6 +145,7 @@ int run_machine(const Options& options) {
     return report(loop.error());
   }
   const auto result = run_single_machine(**loop, {.disk_socket = options.socket,
+                                                  .nbd_socket = options.nbd_socket,
                                                   .ram_bytes = *ram,
                                                   .accelerator = options.accelerator,
                                                   .image_folder = options.image,
@@ -197,7 +199,10 @@ void add_usemem(CLI::App& run, Options& options) {
 
 void add_vm(CLI::App& app, Options& options) {
   CLI::App* vm = app.add_subcommand("vm", "boot one guest that swaps to an existing Fallow disk");
-  vm->add_option("--socket", options.socket, "the disk's vhost-user socket")->required();
+  CLI::Option_group* disk = vm->add_option_group("disk", "where the guest's disk is");
+  disk->add_option("--socket", options.socket, "its vhost-user socket");
+  disk->add_option("--nbd", options.nbd_socket, "the Unix socket of an NBD server");
+  disk->require_option(1);
   vm->add_option("--ram", options.ram, "the guest's RAM")->capture_default_str();
   vm->add_option("workload", options.workload,
                  "what to run in the guest, after --: usemem --step 64M --max 256M --once")

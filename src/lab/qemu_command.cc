@@ -71,6 +71,13 @@ std::vector<std::string> qemu_command(const QemuSettings& settings) {
     append(command, {"-chardev", "socket,id=disk,reconnect=1,path=" + escaped(settings.disk_socket),
                      "-device", "vhost-user-blk-pci,chardev=disk"});
   }
+  if (!settings.nbd_socket.empty()) {
+    append(command, {"-blockdev",
+                     "driver=nbd,node-name=disk,discard=unmap,reconnect-delay=60,server.type=unix,"
+                     "server.path=" +
+                         escaped(settings.nbd_socket),
+                     "-device", "virtio-blk-pci,drive=disk"});
+  }
   return command;
 }
 

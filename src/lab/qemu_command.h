@@ -21,7 +21,8 @@ struct QemuSettings {
   std::string initramfs_path{};
   std::string console_path{};    // a file that takes the guest's console
   std::string channel_socket{};  // where the lab listens for the guest's second serial port
-  std::string disk_socket{};     // vhost-user-blk; empty: no disk
+  std::string disk_socket{};     // vhost-user-blk; empty: no such disk
+  std::string nbd_socket{};      // an NBD server's; empty: no such disk
 };
 
 std::vector<std::string> qemu_command(const QemuSettings& settings);

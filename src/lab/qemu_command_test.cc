@@ -30,6 +30,10 @@ TEST(QemuCommand, SharesTheRamWithTheBackEnd) {
 TEST(QemuCommand, HasNoDiskWithoutASocket) {
   QemuSettings diskless = settings();
   diskless.disk_socket.clear();
+  QemuSettings over_nbd = diskless;
+  over_nbd.nbd_socket = "nbd.sock";
+  EXPECT_THAT(qemu_command(over_nbd),
+              testing::Contains(testing::HasSubstr("server.path=nbd.sock")));
   EXPECT_THAT(qemu_command(diskless), Not(Contains(HasSubstr("vhost-user-blk"))));
 }
 

@@ -73,6 +73,7 @@ Result<SingleMachineResult> run_single_machine(LabLoop& loop,
   machine_settings.qemu.kernel_path = image->kernel_path;
   machine_settings.qemu.initramfs_path = image->initramfs_path;
   machine_settings.qemu.disk_socket = settings.disk_socket;
+  machine_settings.qemu.nbd_socket = settings.nbd_socket;
   auto machine = VirtualMachine::start(loop, machine_settings);
   if (!machine) {
     return machine.error();

@@ -11,7 +11,8 @@
 namespace fallow::lab {
 
 struct SingleMachineSettings {
-  std::string disk_socket{};
+  std::string disk_socket{};  // vhost-user-blk; or
+  std::string nbd_socket{};   // an NBD server's
   std::uint64_t ram_bytes = 0;
   AcceleratorChoice accelerator = AcceleratorChoice::kAuto;
   std::string image_folder{};

@@ -62,6 +62,29 @@ TEST(VmSwap, demotionAllTheWhile_returnsEveryByte) {
   EXPECT_EQ(figures.at("io_errors"), 0);
 }
 
+// The same disk over the network: stock QEMU with its own NBD client, nbdkit with our plugin.
+TEST(VmSwap, overNbd_returnsEveryByte) {
+  Daemon::Options options;
+  options.memory = "96M";
+  options.vms = "[[vm]]\nname = \"guest\"\nsize = \"256M\"\n";
+  Daemon daemon(options);
+  ASSERT_TRUE(daemon.wait_ready()) << daemon.log();
+  const TempDir dir;
+  const std::string socket = dir.path() + "/nbd.sock";
+  const Background nbdkit(
+      {"/usr/bin/nbdkit", "--foreground", "--unix", socket, bin("../lib/nbdkit-fallow-plugin.so"),
+       "vm=guest", "socket=" + daemon.folder() + "/run/ring.sock"},
+      dir.path() + "/nbdkit.log");
+  const Outcome outcome = run({bin("fallow-lab"), "vm", "--nbd", socket, "--ram", "128M", "--image",
+                               std::string(FALLOW_SOURCE) + "/build/guest", "--", "usemem",
+                               "--step", "290M", "--max", "290M", "--once"},
+                              "", 900);
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.out << outcome.err << daemon.log();
+  const json figures = figures_of(daemon, "guest");
+  EXPECT_GT(figures.at("memory_reads"), 0);
+  EXPECT_EQ(figures.at("io_errors"), 0);
+}
+
 // The whole scenario, small: three VMs under two policies, with a report at the end.
 TEST(Lab, usememScenario_swapsInEveryVmAndReports) {
   const TempDir out;

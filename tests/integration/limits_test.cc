@@ -1,0 +1,91 @@
+// What runs out is told, and nobody who is served loses anything: file descriptors, huge pages, the
+// arena's file system.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <array>
+#include <filesystem>
+
+#include "base/temp_dir.h"
+#include "base/units.h"
+#include "frontend/vhost_user/test_front_end.h"
+#include "integration/program.h"
+#include "memory/arena.h"
+
+namespace fallow::test {
+namespace {
+
+using testing::HasSubstr;
+using vhost_user::TestFrontEnd;
+
+TEST(Limits, fileDescriptorsRunOut_vmsThatAreThereGoOn) {
+  Daemon daemon;
+  ASSERT_TRUE(daemon.wait_ready()) << daemon.log();
+  const rlimit few{120, 120};
+  ASSERT_EQ(::prlimit(daemon.pid(), RLIMIT_NOFILE, &few, nullptr), 0);
+  ASSERT_EQ(daemon.fallow({"vm", "add", "first", "--size", "8M"}).exit_code, 0);
+  auto front = TestFrontEnd::connect(daemon.disk_socket("first"), {});
+  ASSERT_TRUE(front.ok()) << front.error().text;
+  std::array<std::byte, kPageSize> page{};
+  page.fill(std::byte{7});
+  page[0] = std::byte{1};
+  ASSERT_EQ((*front)->write(0, page), VIRTIO_BLK_S_OK);
+  Outcome refused;
+  for (int i = 0; i < 100 && refused.exit_code <= 0; ++i) {
+    refused = daemon.fallow({"vm", "add", "more" + std::to_string(i), "--size", "8M"});
+  }
+  EXPECT_EQ(refused.exit_code, 1) << daemon.log();
+  EXPECT_THAT(refused.err, HasSubstr("Too many open files"));
+  std::array<std::byte, kPageSize> back{};
+  ASSERT_EQ((*front)->read(0, back), VIRTIO_BLK_S_OK);
+  EXPECT_EQ(back, page);
+}
+
+// A file system of its own for the arena, as small as wanted.
+class Mounted {
+ public:
+  Mounted(const char* type, const std::string& options)
+      : good_(::mount(type, dir_.path().c_str(), type, 0, options.c_str()) == 0) {}
+  ~Mounted() {
+    if (good_) {
+      ::umount2(dir_.path().c_str(), MNT_DETACH);
+    }
+  }
+  [[nodiscard]] bool good() const { return good_; }
+  [[nodiscard]] const std::string& path() const { return dir_.path(); }
+
+ private:
+  TempDir dir_;
+  bool good_;
+};
+
+TEST(Limits, arenaFileSystemTooSmall_isToldAndLeavesNothing) {
+  const Mounted tmpfs("tmpfs", "size=8m");
+  if (!tmpfs.good()) {
+    GTEST_SKIP() << "mounting a tmpfs needs root";
+  }
+  const auto arena = memory::Arena::open({.directory = tmpfs.path(), .bytes = 16 << 20});
+  ASSERT_FALSE(arena.ok());
+  EXPECT_THAT(arena.error().text, HasSubstr("not enough memory"));
+  EXPECT_TRUE(memory::Arena::open({.directory = tmpfs.path(), .bytes = 4 << 20}).ok());
+}
+
+TEST(Limits, hugePagesRunOut_isToldAndLeavesNothing) {
+  const Mounted huge("hugetlbfs", "pagesize=2M,size=4M");
+  if (!huge.good()) {
+    GTEST_SKIP() << "mounting a hugetlbfs needs root and huge pages in the kernel";
+  }
+  const auto arena = memory::Arena::open({.directory = huge.path(), .bytes = 8 << 20});
+  ASSERT_FALSE(arena.ok());
+  EXPECT_THAT(arena.error().text, HasSubstr("not enough memory"));
+  for (const auto& entry : std::filesystem::directory_iterator(huge.path())) {
+    EXPECT_EQ(entry.path().extension(), ".lock");
+  }
+}
+
+}  // namespace
+}  // namespace fallow::test
