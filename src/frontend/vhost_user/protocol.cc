@@ -17,7 +17,7 @@ bool Protocol::needs_quiet_rings(RequestType type) {
 
 bool Protocol::acknowledges(const Message& message) const {
   return message.wants_ack() && !has_own_reply(message.type()) &&
-         (protocol_features_ & bit(kProtocolFeatureReplyAck)) != 0;
+         negotiated(kProtocolFeatureReplyAck);
 }
 
 Status Protocol::carry_out(Message& message) {
@@ -189,8 +189,13 @@ Status Protocol::get_config(const Message& message) {
   return channel_.send(make_reply(message.header, {payload.data(), message.header.size}));
 }
 
+bool Protocol::negotiated(unsigned protocol_feature) const {
+  const std::uint64_t in_force = protocol_features_.value_or(offered_protocol_features(shape_));
+  return (in_force & bit(protocol_feature)) != 0;
+}
+
 Status Protocol::check_negotiated(unsigned protocol_feature) const {
-  if ((protocol_features_ & bit(protocol_feature)) == 0) {
+  if (!negotiated(protocol_feature)) {
     return invalid("vhost-user request belongs to protocol feature " +
                    std::to_string(protocol_feature) + ", which was not acknowledged");
   }

@@ -5,6 +5,8 @@
 // One thread, the session's.
 #pragma once
 
+#include <optional>
+
 #include "frontend/vhost_user/message_channel.h"
 #include "frontend/vhost_user/ring_set.h"
 
@@ -43,13 +45,17 @@ class Protocol {
   [[nodiscard]] Status set_vring_call_or_error(Message& message);
   [[nodiscard]] Status set_vring_enable(const VringState& state);
   [[nodiscard]] Status get_vring_base(const Message& message, std::uint32_t index);
+  [[nodiscard]] bool negotiated(unsigned protocol_feature) const;
   [[nodiscard]] Status check_negotiated(unsigned protocol_feature) const;
   [[nodiscard]] Status answer(const Message& message, std::uint64_t value);
 
   const DeviceShape& shape_;
   RingSet& rings_;
   MessageChannel& channel_;
-  std::uint64_t protocol_features_ = 0;
+  // What the front end has acknowledged on this connection. QEMU does so once: when it connects
+  // again before the guest's driver has started, it goes on with what it acknowledged before, of
+  // which a restarted daemon knows nothing. So as long as there is none, all that is offered holds.
+  std::optional<std::uint64_t> protocol_features_;
   UniqueFd backend_channel_;  // for requests of ours
 };
 
