@@ -36,7 +36,11 @@ Error open_error(const BackingOptions& options, int error) {
   if (error == EACCES || error == EROFS || error == EPERM) {
     return bad_file(options.path, "cannot be written: it must be readable and writable");
   }
-  return invalid(failed_errno("backing file " + quoted(options.path), error).text);
+  // Of the rest, these are the path's own fault; the others (no descriptor left, no room) may pass.
+  const Error plain = failed_errno("backing file " + quoted(options.path), error);
+  const bool path_wrong = error == ENOENT || error == ENOTDIR || error == EISDIR ||
+                          error == ELOOP || error == ENAMETOOLONG || error == ENXIO;
+  return path_wrong ? invalid(plain.text) : plain;
 }
 
 // With O_DIRECT where the file system can, so that refused pages do not come back to memory through

@@ -25,7 +25,7 @@ using vhost_user::TestFrontEnd;
 TEST(Limits, fileDescriptorsRunOut_vmsThatAreThereGoOn) {
   Daemon daemon;
   ASSERT_TRUE(daemon.wait_ready()) << daemon.log();
-  const rlimit few{120, 120};
+  const rlimit few{120, 130};
   ASSERT_EQ(::prlimit(daemon.pid(), RLIMIT_NOFILE, &few, nullptr), 0);
   ASSERT_EQ(daemon.fallow({"vm", "add", "first", "--size", "8M"}).exit_code, 0);
   auto front = TestFrontEnd::connect(daemon.disk_socket("first"), {});
@@ -34,12 +34,19 @@ TEST(Limits, fileDescriptorsRunOut_vmsThatAreThereGoOn) {
   page.fill(std::byte{7});
   page[0] = std::byte{1};
   ASSERT_EQ((*front)->write(0, page), VIRTIO_BLK_S_OK);
-  Outcome refused;
-  for (int i = 0; i < 100 && refused.exit_code <= 0; ++i) {
-    refused = daemon.fallow({"vm", "add", "more" + std::to_string(i), "--size", "8M"});
+  // One more descriptor each round, so that each step of adding a VM is once the one that gets
+  // none.
+  int names = 0;
+  for (rlim_t limit = 120; limit < 130; ++limit) {
+    const rlimit more{limit, 130};
+    ASSERT_EQ(::prlimit(daemon.pid(), RLIMIT_NOFILE, &more, nullptr), 0);
+    Outcome refused;
+    for (int i = 0; i < 100 && refused.exit_code <= 0; ++i) {
+      refused = daemon.fallow({"vm", "add", "more" + std::to_string(++names), "--size", "8M"});
+    }
+    EXPECT_EQ(refused.exit_code, 1) << refused.err << daemon.log();
+    EXPECT_THAT(refused.err, HasSubstr("Too many open files"));
   }
-  EXPECT_EQ(refused.exit_code, 1) << daemon.log();
-  EXPECT_THAT(refused.err, HasSubstr("Too many open files"));
   std::array<std::byte, kPageSize> back{};
   ASSERT_EQ((*front)->read(0, back), VIRTIO_BLK_S_OK);
   EXPECT_EQ(back, page);
