@@ -68,8 +68,8 @@ std::vector<std::string> qemu_command(const QemuSettings& settings) {
   append(command, {"-chardev", "socket,id=channel,path=" + escaped(settings.channel_socket),
                    "-serial", "chardev:channel"});
   if (!settings.disk_socket.empty()) {
-    append(command, {"-chardev", "socket,id=disk,reconnect=1,path=" + escaped(settings.disk_socket), "-device",
-                     "vhost-user-blk-pci,chardev=disk"});
+    append(command, {"-chardev", "socket,id=disk,reconnect=1,path=" + escaped(settings.disk_socket),
+                     "-device", "vhost-user-blk-pci,chardev=disk"});
   }
   return command;
 }

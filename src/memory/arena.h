@@ -17,6 +17,8 @@ struct ArenaOptions {
   std::string name = "fallow";         // files NAME.frames, NAME.table and NAME.lock
   std::uint64_t bytes = 0;             // of frames; a multiple of kPageSize
   NodeId node{};
+  // Records for pages that are held compressed, for each frame; 0: no page can be.
+  std::uint32_t compressed_pages_per_frame = 0;
   // What a life before left: its pages go on to be held, or are given up.
   enum class Content { kKeep, kDiscard } content = Content::kKeep;
 };
@@ -43,6 +45,8 @@ class Arena {
   [[nodiscard]] std::uint32_t patterns() const {
     return static_cast<std::uint32_t>(header().patterns);
   }
+  [[nodiscard]] std::uint32_t slots() const { return static_cast<std::uint32_t>(header().slots); }
+  [[nodiscard]] std::uint32_t records() const { return frames() + patterns() + slots(); }
   // True when the table is that of a life before: whoever uses it looks at what it holds.
   [[nodiscard]] bool recovered() const { return recovered_; }
   // Where another file of this arena's may be, such as a device's map: "FOLDER/NAME" + suffix.
@@ -55,7 +59,11 @@ class Arena {
   [[nodiscard]] std::byte* frame(std::uint32_t number) const {
     return frames_.data() + (std::size_t{number} << kPageShift);
   }
-  // Records [0, frames()) are the frames', [frames(), frames() + patterns()) the patterns'.
+  [[nodiscard]] std::byte* slot(std::uint32_t place) const {
+    return frames_.data() + place * kSlotGranule;
+  }
+  // Records [0, frames()) are the frames', behind them patterns() of the patterns' and slots() of
+  // the slots'.
   [[nodiscard]] FrameRecord& record(std::uint32_t number) const { return records_[number]; }
   [[nodiscard]] std::span<ClientRecord> clients() const;
   [[nodiscard]] std::span<PoolRecord> pools() const;
