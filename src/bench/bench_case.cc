@@ -25,7 +25,7 @@ Result measure_in_turn(const Case& what, unsigned rounds, const std::function<do
       peer_rounds.push_back(b);
     }
   }
-  return {what.name, {median(ours_rounds), median(peer_rounds)}, what.unit, what.better};
+  return {what.name, {median(ours_rounds), median(peer_rounds)}, what.unit, what.better, {}};
 }
 
 }  // namespace fallow::bench

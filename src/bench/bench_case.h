@@ -17,7 +17,8 @@ struct Result {
   std::string name;
   Measurement median;
   std::string unit;
-  std::string better;  // "higher" or "lower"
+  std::string better;     // "higher" or "lower"
+  std::string skipped{};  // why there are no figures; else empty
   // ours / peer: of the medians, as rounds share the machine's mood only in pairs.
   [[nodiscard]] double ratio() const { return median.peer == 0 ? 0 : median.ours / median.peer; }
 };
@@ -36,6 +37,7 @@ struct Case {
 };
 
 std::vector<Case> store_cases();
+std::vector<Case> compress_cases();
 
 // Calls the two in turn, `rounds` times each after one warm-up, and takes each side's median.
 Result measure_in_turn(const Case& what, unsigned rounds, const std::function<double()>& ours,

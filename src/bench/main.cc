@@ -18,7 +18,21 @@ struct Arguments {
   bool list = false;
 };
 
+void print_skipped(const Result& result, const Arguments& arguments) {
+  if (arguments.json) {
+    const nlohmann::ordered_json line = {{"case", result.name}, {"skipped", result.skipped}};
+    std::cout << line.dump() << std::endl;
+    return;
+  }
+  std::printf("%-32s skipped: %s\n", result.name.c_str(), result.skipped.c_str());
+  std::fflush(stdout);
+}
+
 void print(const Result& result, const Arguments& arguments) {
+  if (!result.skipped.empty()) {
+    print_skipped(result, arguments);
+    return;
+  }
   if (arguments.json) {
     nlohmann::ordered_json line = {{"case", result.name},        {"ours", result.median.ours},
                                    {"peer", result.median.peer}, {"ratio", result.ratio()},
@@ -29,10 +43,18 @@ void print(const Result& result, const Arguments& arguments) {
     std::cout << line.dump() << std::endl;
     return;
   }
-  std::printf("%-32s %14.1f %14.1f %9.3f  %s, %s is better\n", result.name.c_str(),
-              result.median.ours, result.median.peer, result.ratio(), result.unit.c_str(),
+  const int digits = result.median.ours < 100 ? 3 : 1;
+  std::printf("%-32s %14.*f %14.*f %9.3f  %s, %s is better\n", result.name.c_str(), digits,
+              result.median.ours, digits, result.median.peer, result.ratio(), result.unit.c_str(),
               result.better.c_str());
   std::fflush(stdout);
+}
+
+std::vector<Case> all_cases() {
+  std::vector<Case> cases = store_cases();
+  const std::vector<Case> more = compress_cases();
+  cases.insert(cases.end(), more.begin(), more.end());
+  return cases;
 }
 
 bool wanted(const Arguments& arguments, const std::string& name) {
@@ -41,7 +63,7 @@ bool wanted(const Arguments& arguments, const std::string& name) {
 }
 
 int run(const Arguments& arguments) {
-  const std::vector<Case> cases = store_cases();
+  const std::vector<Case> cases = all_cases();
   for (const std::string& name : arguments.names) {
     const auto known = [&name](const Case& one) { return one.name == name; };
     if (std::none_of(cases.begin(), cases.end(), known)) {

@@ -287,9 +287,8 @@ TEST_F(PackedTest, damagedSlabRecord_losesItsPagesAndNoOthers) {
   put(1, 1, 900);
   put(2, 2, 3000);
   put(3, 3, 4096);
-  const std::uint32_t slab =
-      slot_place(arena_->record(record_of(1))) / (kPageSize / memory::kSlotGranule);
-  arena_->record(slab - slab % 4).index ^= 1;
+  const std::uint32_t block = slot_place(arena_->record(record_of(1))) * 64 / kSlabBytes;
+  arena_->record(block * memory::kSlabFrames).index ^= 1;
   restart();
   EXPECT_EQ(get(1), GetResult::kLost);
   EXPECT_TRUE(holds(2, 2, 3000));
