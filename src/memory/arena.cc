@@ -21,8 +21,6 @@ namespace {
 // One pattern record for every eight frames: with them the table, the links and the index stay
 // under 2% of the frames (store.cc asserts the sum).
 constexpr std::uint64_t kFramesPerPattern = 8;
-// A slab of the smallest slots has no more.
-constexpr std::uint32_t kCompressedPagesPerFrameMax = 16;
 
 std::uint64_t records_for(const ArenaOptions& options) {
   const std::uint64_t frames = options.bytes / kPageSize;

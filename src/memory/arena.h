@@ -12,6 +12,9 @@
 
 namespace fallow::memory {
 
+// A slab of the smallest slots has no more.
+inline constexpr std::uint32_t kCompressedPagesPerFrameMax = 16;
+
 struct ArenaOptions {
   std::string directory = "/dev/shm";  // on tmpfs or hugetlbfs
   std::string name = "fallow";         // files NAME.frames, NAME.table and NAME.lock
