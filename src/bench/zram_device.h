@@ -1,4 +1,5 @@
-// The kernel's compressed RAM disk, made for a benchmark and removed after it.
+// The kernel's compressed RAM disk, made for a benchmark and removed after it. A benchmark that is
+// killed leaves it: `echo 1 > /sys/block/zramN/reset; echo N > /sys/class/zram-control/hot_remove`.
 #pragma once
 
 #include <cstddef>

@@ -94,7 +94,8 @@ struct StoreOptions {
 // Owns the index, the accounts and the local zone; the frames and their table are the arena's.
 //
 // Any thread, every method. Operations on pages never allocate, never wait for I/O and hold one
-// shard's lock for the time of one page copy. Invariants, all under the shard's lock:
+// shard's lock for the time of one page copy, or of unpacking one page. Invariants, all under the
+// shard's lock:
 //   1. A key has at most one held record; its index entry and its age list agree with it.
 //   2. An account's `used` is the number of its held frames and of its slabs' frames, plus those
 //      being put at the moment.
