@@ -25,8 +25,9 @@ Result measure_in_turn(const Case& what, unsigned rounds, const std::function<do
       peer_rounds.push_back(b);
     }
   }
-  return {
-      what.name, {median(ours_rounds), median(peer_rounds)}, what.unit, what.better, what.promised};
+  return {what.name,     {median(ours_rounds), median(peer_rounds)},
+          what.unit,     what.better,
+          what.promised, {}};
 }
 
 }  // namespace fallow::bench

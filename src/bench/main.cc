@@ -18,29 +18,51 @@ struct Arguments {
   bool list = false;
 };
 
-// "<= 0.5": what the ratio must be.
+// "<= 0.5": what the ratio must be; "report" where nothing is promised.
 std::string promise(const Result& result) {
+  if (!result.promised) {
+    return "report";
+  }
   char text[32];
   std::snprintf(text, sizeof text, "%s %g",
-                result.better == "higher" ? ">=" : "<=", result.promised);
+                result.better == "higher" ? ">=" : "<=", *result.promised);
   return text;
 }
 
-void print(const Result& result, const Arguments& arguments) {
+void print_skipped(const Result& result, const Arguments& arguments) {
   if (arguments.json) {
-    nlohmann::ordered_json line = {{"case", result.name},         {"ours", result.median.ours},
-                                   {"peer", result.median.peer},  {"ratio", result.ratio()},
-                                   {"unit", result.unit},         {"better", result.better},
-                                   {"promised", result.promised}, {"met", result.met()}};
+    const nlohmann::ordered_json line = {{"case", result.name}, {"skipped", result.skipped}};
+    std::cout << line.dump() << std::endl;
+    return;
+  }
+  std::printf("%-32s skipped: %s\n", result.name.c_str(), result.skipped.c_str());
+  std::fflush(stdout);
+}
+
+void print(const Result& result, const Arguments& arguments) {
+  if (!result.skipped.empty()) {
+    print_skipped(result, arguments);
+    return;
+  }
+  if (arguments.json) {
+    nlohmann::ordered_json line = {{"case", result.name},        {"ours", result.median.ours},
+                                   {"peer", result.median.peer}, {"ratio", result.ratio()},
+                                   {"unit", result.unit},        {"better", result.better}};
+    if (result.promised) {
+      line["promised"] = *result.promised;
+      line["met"] = result.met();
+    }
     if (arguments.quick) {
       line["quick"] = true;
     }
     std::cout << line.dump() << std::endl;
     return;
   }
-  std::printf("%-32s %14.1f %14.1f %9.3f %9s %-5s  %s, %s is better\n", result.name.c_str(),
-              result.median.ours, result.median.peer, result.ratio(), promise(result).c_str(),
-              result.met() ? "yes" : "NO", result.unit.c_str(), result.better.c_str());
+  const int digits = result.median.ours < 100 ? 3 : 1;
+  const char* met = !result.promised ? "" : result.met() ? "yes" : "NO";
+  std::printf("%-32s %14.*f %14.*f %9.3f %9s %-5s  %s, %s is better\n", result.name.c_str(), digits,
+              result.median.ours, digits, result.median.peer, result.ratio(),
+              promise(result).c_str(), met, result.unit.c_str(), result.better.c_str());
   std::fflush(stdout);
 }
 
@@ -51,7 +73,8 @@ bool wanted(const Arguments& arguments, const std::string& name) {
 
 std::vector<Case> all_cases() {
   std::vector<Case> cases;
-  for (const auto& part : {store_cases(), ring_cases(), vhost_cases(), nbd_cases()}) {
+  for (const auto& part :
+       {store_cases(), compress_cases(), ring_cases(), vhost_cases(), nbd_cases()}) {
     cases.insert(cases.end(), part.begin(), part.end());
   }
   return cases;

@@ -19,6 +19,7 @@ struct Words {
   bool force = false;
   std::string size;
   std::string backing;
+  std::string compress = "off";
   std::string interval;
   std::string count;
 };
@@ -48,6 +49,9 @@ void add_vm_commands(CLI::App& app, Words& words) {
                   "daemon makes a sparse file");
   add->add_flag("--discard-backing", command.vm.discard_backing,
                 "What the backing file holds may be overwritten");
+  add->add_option("--compress", words.compress,
+                  "lz4 or off: hold its pages compressed, where the daemon's 'compression' allows")
+      ->capture_default_str();
   leaf(*vm, "list", "All VMs with their figures", words, Action::kVmList);
   CLI::App* show = leaf(*vm, "show", "Everything about one VM", words, Action::kVmShow);
   show->add_option("NAME", command.name)->required();
@@ -121,6 +125,11 @@ Status check_vm_words(Words& words) {
   const Result<std::uint64_t> size = node::parse_vm_size(words.size);
   FALLOW_TRY(size);
   vm.size_bytes = *size;
+  const Result<tmem::Compression> compression = node::parse_compression(words.compress);
+  if (!compression) {
+    return invalid("--compress: " + compression.error().text);
+  }
+  vm.compression = *compression;
   if (!words.backing.empty()) {
     // The daemon has a working directory of its own.
     std::error_code error;

@@ -42,13 +42,20 @@ TEST(ParseCommandLine, EachCommand_isKnown) {
 }
 
 TEST(ParseCommandLine, VmAdd_isReadWhole) {
-  const Command command =
-      parsed({"vm", "add", "a", "--size", "1G", "--backing", "/x/y", "--discard-backing"});
+  const Command command = parsed({"vm", "add", "a", "--size", "1G", "--backing", "/x/y",
+                                  "--discard-backing", "--compress", "lz4"});
   EXPECT_EQ(command.action, Action::kVmAdd);
   EXPECT_EQ(command.vm.name, "a");
   EXPECT_EQ(command.vm.size_bytes, std::uint64_t{1} << 30);
   EXPECT_EQ(command.vm.backing_path, "/x/y");
   EXPECT_TRUE(command.vm.discard_backing);
+  EXPECT_EQ(command.vm.compression, tmem::Compression::kLz4);
+}
+
+TEST(ParseCommandLine, UnknownCompression_isRefused) {
+  const auto command = parse_command_line({"vm", "add", "a", "--size", "1G", "--compress", "zip"});
+  ASSERT_FALSE(command.ok());
+  EXPECT_THAT(command.error().text, HasSubstr("--compress: 'zip'"));
 }
 
 TEST(ParseCommandLine, RelativeBacking_becomesAbsolute) {

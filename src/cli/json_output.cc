@@ -2,6 +2,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "node/vm_rules.h"
+
 namespace fallow::cli {
 namespace {
 
@@ -26,6 +28,8 @@ Json json_of(const node::NodeView& node) {
           {"frames_total", node.frames_total},
           {"frames_free", node.frames_free},
           {"patterns", node.patterns},
+          {"compressed_pages", node.compressed_pages},
+          {"compressed_bytes", node.compressed_bytes},
           {"interval_ns", node.interval_ns},
           {"policy", node.policy},
           {"intervals", node.intervals},
@@ -44,6 +48,9 @@ Json json_of(const node::VmView& vm) {
           {"used", vm.used},
           {"target", vm.target},
           {"patterns", vm.patterns},
+          {"compress", node::compression_name(vm.compression)},
+          {"compressed_pages", vm.compressed_pages},
+          {"compressed_bytes", vm.compressed_bytes},
           {"backing_pages", vm.backing_pages},
           {"demotion_pages_per_second", vm.demotion_pages_per_second},
           {"total", json_of(vm.total)},

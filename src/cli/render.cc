@@ -7,6 +7,7 @@
 #include "base/units.h"
 #include "cli/table.h"
 #include "node/explain.h"
+#include "node/vm_rules.h"
 
 namespace fallow::cli {
 namespace {
@@ -51,6 +52,10 @@ std::string render_latency(std::uint64_t p50_ns, std::uint64_t p99_ns) {
   return "median " + format_ns(p50_ns) + ", 99% within " + format_ns(p99_ns);
 }
 
+std::string compressed_line(std::uint64_t pages, std::uint64_t bytes) {
+  return number(pages) + " pages held in " + format_size(bytes);
+}
+
 std::string demotion_of(const node::VmView& vm) {
   return vm.demotion_pages_per_second == 0
              ? "off"
@@ -83,6 +88,7 @@ std::string render(const node::NodeView& node) {
        {"up", node::format_age(node.uptime_ns)},
        {"memory", memory_line(node)},
        {"patterns", number(node.patterns) + " pages held without a frame"},
+       {"compressed", compressed_line(node.compressed_pages, node.compressed_bytes)},
        {"VMs", number(node.vm_count)},
        {"policy", node.policy},
        {"interval", format_ns(node.interval_ns)},
@@ -98,6 +104,8 @@ std::string render(const node::VmView& vm) {
        {"backing", vm.backing_path + " (" + format_pages(vm.backing_pages) + " in use)"},
        {"memory", format_pages(vm.used) + " of a target of " + format_pages(vm.target)},
        {"patterns", number(vm.patterns) + " pages held without a frame"},
+       {"compression", node::compression_name(vm.compression) + ", " +
+                           compressed_line(vm.compressed_pages, vm.compressed_bytes)},
        {"demotion", demotion_of(vm) + ", " + number(vm.total.pages_demoted) + " pages so far"},
        {"interval", render_counters(vm.interval)},
        {"since it came", render_counters(vm.total)},

@@ -22,14 +22,31 @@ namespace {
 // under 2% of the frames (store.cc asserts the sum).
 constexpr std::uint64_t kFramesPerPattern = 8;
 
-Status check_options(const ArenaOptions& options) {
+std::uint64_t records_for(const ArenaOptions& options) {
   const std::uint64_t frames = options.bytes / kPageSize;
+  return frames + kSpareFrames + frames / kFramesPerPattern +
+         frames * options.compressed_pages_per_frame;
+}
+
+Status check_compression(const ArenaOptions& options) {
+  if (options.compressed_pages_per_frame > kCompressedPagesPerFrameMax) {
+    return invalid("compression of " + std::to_string(options.compressed_pages_per_frame) +
+                   " pages in a frame is not to be had: " +
+                   std::to_string(kCompressedPagesPerFrameMax) + " are the most");
+  }
+  if (options.compressed_pages_per_frame > 0 && options.bytes > kSlotArenaBytesMax) {
+    return invalid("compression needs an arena of at most " + format_size(kSlotArenaBytesMax));
+  }
+  return {};
+}
+
+Status check_options(const ArenaOptions& options) {
   if (options.bytes == 0 || options.bytes % kPageSize != 0) {
     return invalid("memory of " + std::to_string(options.bytes) +
                    " bytes is not a multiple of 4096 above zero");
   }
-  if (frames + kSpareFrames + frames / kFramesPerPattern >=
-      std::numeric_limits<std::uint32_t>::max()) {
+  FALLOW_TRY(check_compression(options));
+  if (records_for(options) >= std::numeric_limits<std::uint32_t>::max()) {
     return invalid("memory of " + format_size(options.bytes) + " is more than one arena can hold");
   }
   const auto page = reserved_page_size(options.directory);
@@ -71,6 +88,7 @@ TableHeader header_for(const ArenaOptions& options, std::uint32_t epoch) {
   header.record_bytes = sizeof(FrameRecord);
   header.frames = options.bytes / kPageSize;
   header.patterns = header.frames / kFramesPerPattern;
+  header.slots = header.frames * options.compressed_pages_per_frame;
   header.epoch = epoch;
   header.node = options.node.value;
   header.seal = seal_of(header);
@@ -78,7 +96,8 @@ TableHeader header_for(const ArenaOptions& options, std::uint32_t epoch) {
 }
 
 std::uint64_t table_bytes_for(const TableHeader& header) {
-  return kRecordsOffset + (header.frames + kSpareFrames + header.patterns) * sizeof(FrameRecord);
+  return kRecordsOffset +
+         (header.frames + kSpareFrames + header.patterns + header.slots) * sizeof(FrameRecord);
 }
 
 std::uint64_t frame_bytes_for(const ArenaOptions& options) {
@@ -124,6 +143,11 @@ Error cannot_take_over(const ArenaOptions& options, const std::string& why) {
                  "; or start with --discard-pages to give up the pages that it holds");
 }
 
+std::string compression_of(const TableHeader& header) {
+  const std::uint64_t pages = header.frames == 0 ? 0 : header.slots / header.frames;
+  return "compression = \"" + (pages == 0 ? "off" : std::to_string(pages)) + "\"";
+}
+
 // Why a table of a life before cannot be taken over; empty when it can.
 std::string difference(const TableHeader& there, const ArenaOptions& options) {
   const TableHeader wanted = header_for(options, there.epoch);
@@ -138,6 +162,9 @@ std::string difference(const TableHeader& there, const ArenaOptions& options) {
     const std::uint64_t bytes = there.frames * kPageSize;
     return "holds pages in " + format_size(bytes) + ": start with memory = \"" +
            std::to_string(bytes) + "\"";
+  }
+  if (there.slots != wanted.slots) {
+    return "was made for " + compression_of(there) + ": start with that";
   }
   if (there.node != wanted.node) {
     return "belongs to node " + std::to_string(there.node);

@@ -12,11 +12,16 @@
 
 namespace fallow::memory {
 
+// A slab of the smallest slots has no more.
+inline constexpr std::uint32_t kCompressedPagesPerFrameMax = 16;
+
 struct ArenaOptions {
   std::string directory = "/dev/shm";  // on tmpfs or hugetlbfs
   std::string name = "fallow";         // files NAME.frames, NAME.table and NAME.lock
   std::uint64_t bytes = 0;             // of frames; a multiple of kPageSize
   NodeId node{};
+  // Records for pages that are held compressed, for each frame; 0: no page can be.
+  std::uint32_t compressed_pages_per_frame = 0;
   // What a life before left: its pages go on to be held, or are given up.
   enum class Content { kKeep, kDiscard } content = Content::kKeep;
 };
@@ -45,6 +50,7 @@ class Arena {
   [[nodiscard]] std::uint32_t patterns() const {
     return static_cast<std::uint32_t>(header().patterns);
   }
+  [[nodiscard]] std::uint32_t slots() const { return static_cast<std::uint32_t>(header().slots); }
   // True when the table is that of a life before: whoever uses it looks at what it holds.
   [[nodiscard]] bool recovered() const { return recovered_; }
   // Where another file of this arena's may be, such as a device's map: "FOLDER/NAME" + suffix.
@@ -57,8 +63,12 @@ class Arena {
   [[nodiscard]] std::byte* frame(std::uint32_t number) const {
     return frames_.data() + (std::size_t{number} << kPageShift);
   }
-  // All records: [0, frame_records()) are the frames', the patterns' behind them.
-  [[nodiscard]] std::uint32_t records() const { return frame_records() + patterns(); }
+  [[nodiscard]] std::byte* slot(std::uint32_t place) const {
+    return frames_.data() + place * kSlotGranule;
+  }
+  // All records: [0, frame_records()) are the frames', behind them patterns() of the patterns' and
+  // slots() of the slots'.
+  [[nodiscard]] std::uint32_t records() const { return frame_records() + patterns() + slots(); }
   [[nodiscard]] FrameRecord& record(std::uint32_t number) const { return records_[number]; }
   [[nodiscard]] std::span<ClientRecord> clients() const;
   [[nodiscard]] std::span<PoolRecord> pools() const;

@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "base/units.h"
+#include "memory/arena.h"
 #include "node/vm_rules.h"
 #include "policy/policy.h"
 
@@ -206,6 +207,20 @@ Result<std::uint64_t> parse_demotion(const std::string& text) {
   return *bytes / kPageSize;
 }
 
+// "off", or how many compressed pages there may be for each frame.
+Result<std::uint32_t> parse_pages_per_frame(const std::string& text) {
+  if (text == "off") {
+    return std::uint32_t{0};
+  }
+  const Result<std::uint64_t> count = parse_count(text);
+  if (!count || *count == 0 || *count > memory::kCompressedPagesPerFrameMax) {
+    return invalid("'" + text +
+                   "' must be \"off\", or compressed pages for each frame, from 1 to " +
+                   std::to_string(memory::kCompressedPagesPerFrameMax) + ", such as \"2\"");
+  }
+  return static_cast<std::uint32_t>(*count);
+}
+
 Result<std::uint32_t> parse_block_size(const std::string& text) {
   if (text == "512" || text == "4096") {
     return static_cast<std::uint32_t>(text == "512" ? 512 : 4096);
@@ -249,6 +264,8 @@ void read_node(TableReader& reader, Config& config) {
   if (!reader.take<std::uint64_t>("memory", &config.memory_bytes, parse_memory)) {
     reader.missing("memory", "\"4G\"");
   }
+  reader.take<std::uint32_t>("compression", &config.compressed_pages_per_frame,
+                             parse_pages_per_frame);
   reader.take<std::string>("arena", &config.arena_dir, parse_folder);
   reader.take<std::string>("run_dir", &config.run_dir, parse_folder);
   config.control_socket = config.run_dir + "/control.sock";
@@ -322,6 +339,14 @@ void read_vm(TableReader& reader, Config& config) {
     }
     return text;
   };
+  const auto parse_compress = [&](const std::string& text) -> Result<tmem::Compression> {
+    const auto compression = parse_compression(text);
+    if (compression && *compression != tmem::Compression::kOff &&
+        config.compressed_pages_per_frame == 0) {
+      return invalid("nothing can be compressed while [node] compression is \"off\"");
+    }
+    return compression;
+  };
   if (!reader.take<std::string>("name", &vm.name, parse_name)) {
     reader.missing("name", "\"vm1\"");
   }
@@ -330,6 +355,7 @@ void read_vm(TableReader& reader, Config& config) {
   }
   reader.take<std::string>("backing", &vm.backing_path, parse_backing);
   reader.take_flag("discard_backing", &vm.discard_backing);
+  reader.take<tmem::Compression>("compress", &vm.compression, parse_compress);
   config.vms.push_back(vm);
 }
 

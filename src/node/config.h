@@ -16,7 +16,8 @@ namespace fallow::node {
 
 struct Config {
   // [node]
-  std::uint64_t memory_bytes = 0;  // what this host contributes
+  std::uint64_t memory_bytes = 0;                // what this host contributes
+  std::uint32_t compressed_pages_per_frame = 0;  // 0: off
   std::string arena_dir = "/dev/shm";
   std::string run_dir = "/run/fallow";
   std::string control_socket{};  // run_dir/control.sock when the file does not say

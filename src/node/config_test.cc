@@ -89,6 +89,21 @@ size = 8192
   EXPECT_EQ(config.vms[1].size_bytes, 8192u);
 }
 
+TEST(ReadConfig, Compression_forms_areRead) {
+  const auto pages = [](const std::string& value) {
+    return read_config("[node]\nmemory = \"4G\"\ncompression = " + value)
+        .config.compressed_pages_per_frame;
+  };
+  EXPECT_EQ(pages("\"off\""), 0u);
+  EXPECT_EQ(pages("\"2\""), 2u);
+  EXPECT_EQ(pages("16"), 16u);
+  const auto vm = read_config(
+      "[node]\nmemory = \"4G\"\ncompression = 1\n[[vm]]\nname = \"a\"\nsize = \"1G\"\n"
+      "compress = \"lz4\"\n");
+  ASSERT_TRUE(vm.errors.empty());
+  EXPECT_EQ(vm.config.vms[0].compression, tmem::Compression::kLz4);
+}
+
 TEST(ReadConfig, Demotion_forms_areRead) {
   const auto rate = [](const std::string& value) {
     return read_config("[node]\nmemory = \"4G\"\n[device]\ndemotion = " + value)
@@ -164,6 +179,13 @@ TEST(ReadConfig, TableIsAValue_refused) {
               HasSubstr("write [[vm]]"));
 }
 
+TEST(ReadConfig, BadCompression_refused) {
+  for (const std::string value : {"\"0\"", "17", "\"lz4\"", "\"-1\""}) {
+    EXPECT_THAT(error_of("[node]\nmemory = \"1G\"\ncompression = " + value).text,
+                HasSubstr("from 1 to 16"));
+  }
+}
+
 std::string vm_error(const std::string& body) {
   return error_of("[node]\nmemory = \"1G\"\n[[vm]]\n" + body).text;
 }
@@ -178,6 +200,9 @@ TEST(ReadConfig, BadVm_refused) {
   EXPECT_THAT(vm_error("name = \"a\"\nsize = \"1G\"\nbacking = \"x\""), HasSubstr("absolute"));
   EXPECT_THAT(vm_error("name = \"a\"\nsize = \"1G\"\ndiscard_backing = \"yes\""),
               HasSubstr("true or false"));
+  EXPECT_THAT(vm_error("name = \"a\"\nsize = \"1G\"\ncompress = \"zip\""), HasSubstr("lz4"));
+  EXPECT_THAT(vm_error("name = \"a\"\nsize = \"1G\"\ncompress = \"lz4\""),
+              HasSubstr("[node] compression"));
   EXPECT_THAT(vm_error("name = \"a\"\nsize = \"1G\"\nsise = 1"), HasSubstr("'size'"));
 }
 

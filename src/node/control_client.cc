@@ -6,6 +6,7 @@
 
 #include "fallow/v1/control.grpc.pb.h"
 #include "node/control_messages.h"
+#include "node/vm_rules.h"
 
 namespace fallow::node {
 namespace {
@@ -89,6 +90,7 @@ Result<VmView> ControlClient::add_vm(const VmRequest& vm) const {
   request.set_size_bytes(vm.size_bytes);
   request.set_backing_path(vm.backing_path);
   request.set_discard_backing(vm.discard_backing);
+  request.set_compress(compression_name(vm.compression));
   v1::AddVmResponse response;
   FALLOW_TRY(impl_->call(&v1::Control::Stub::AddVm, request, &response));
   return read(response.vm());

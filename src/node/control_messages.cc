@@ -1,5 +1,7 @@
 #include "node/control_messages.h"
 
+#include "node/vm_rules.h"
+
 namespace fallow::node {
 namespace {
 
@@ -64,6 +66,8 @@ void write(const NodeView& view, v1::Node* message) {
   message->set_decisions(view.decisions);
   message->set_target_changes(view.target_changes);
   message->set_vm_count(view.vm_count);
+  message->set_compressed_pages(view.compressed_pages);
+  message->set_compressed_bytes(view.compressed_bytes);
 }
 
 NodeView read(const v1::Node& message) {
@@ -80,6 +84,8 @@ NodeView read(const v1::Node& message) {
   view.decisions = message.decisions();
   view.target_changes = message.target_changes();
   view.vm_count = message.vm_count();
+  view.compressed_pages = message.compressed_pages();
+  view.compressed_bytes = message.compressed_bytes();
   return view;
 }
 
@@ -109,6 +115,9 @@ void write(const VmView& view, v1::Vm* message) {
   message->set_io_errors(view.io_errors);
   message->set_reason(view.reason);
   message->set_lost_pages(view.lost_pages);
+  message->set_compress(compression_name(view.compression));
+  message->set_compressed_pages(view.compressed_pages);
+  message->set_compressed_bytes(view.compressed_bytes);
 }
 
 VmView read(const v1::Vm& message) {
@@ -138,6 +147,10 @@ VmView read(const v1::Vm& message) {
   view.io_errors = message.io_errors();
   view.reason = message.reason();
   view.lost_pages = message.lost_pages();
+  const auto compression = parse_compression(message.compress());
+  view.compression = compression ? *compression : tmem::Compression::kOff;
+  view.compressed_pages = message.compressed_pages();
+  view.compressed_bytes = message.compressed_bytes();
   return view;
 }
 

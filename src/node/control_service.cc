@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "fallow/v1/control.grpc.pb.h"
 #include "node/control_messages.h"
+#include "node/vm_rules.h"
 
 namespace fallow::node {
 namespace {
@@ -55,10 +56,16 @@ class ControlService final : public v1::Control::Service {
 
   grpc::Status AddVm(ServerContext* /*context*/, const v1::AddVmRequest* request,
                      v1::AddVmResponse* response) override {
+    const auto compression =
+        parse_compression(request->compress().empty() ? "off" : request->compress());
+    if (!compression) {
+      return status_of(Error{ErrorCode::kInvalid, "compress: " + compression.error().text});
+    }
     const Result<VmView> vm = node_.add_vm({.name = request->name(),
                                             .size_bytes = request->size_bytes(),
                                             .backing_path = request->backing_path(),
-                                            .discard_backing = request->discard_backing()});
+                                            .discard_backing = request->discard_backing(),
+                                            .compression = *compression});
     if (!vm) {
       return status_of(vm.error());
     }

@@ -146,11 +146,12 @@ TEST_F(ControlServiceTest, Errors_overTheSocket_keepCodeAndText) {
 
 TEST_F(ControlServiceTest, AddVm_request_arrivesWhole) {
   const ControlClient client(path_);
-  ASSERT_TRUE(client.add_vm({"b", 4096, "/x", true}).ok());
+  ASSERT_TRUE(client.add_vm({"b", 4096, "/x", true, tmem::Compression::kLz4}).ok());
   EXPECT_EQ(node_.asked().name, "b");
   EXPECT_EQ(node_.asked().size_bytes, 4096u);
   EXPECT_EQ(node_.asked().backing_path, "/x");
   EXPECT_TRUE(node_.asked().discard_backing);
+  EXPECT_EQ(node_.asked().compression, tmem::Compression::kLz4);
 }
 
 TEST_F(ControlServiceTest, Policies_overTheSocket_arriveWhole) {

@@ -136,6 +136,7 @@ Result<std::unique_ptr<Node>> Node::create(const Config& config, const Clock& cl
   auto arena =
       memory::Arena::open({.directory = config.arena_dir,
                            .bytes = config.memory_bytes,
+                           .compressed_pages_per_frame = config.compressed_pages_per_frame,
                            .content = config.discard_pages ? memory::ArenaOptions::Content::kDiscard
                                                            : memory::ArenaOptions::Content::kKeep});
   if (!arena) {
@@ -181,6 +182,7 @@ void Node::restore_vms() {
   if (arena_.recovered()) {
     const tmem::RecoveryReport& report = store_->recovery();
     log_info("pages_recovered", {{"pages", report.pages},
+                                 {"compressed", report.compressed},
                                  {"patterns", report.patterns},
                                  {"lost", report.lost},
                                  {"unfinished", report.unfinished},
@@ -289,12 +291,13 @@ Status Node::add_configured_vms() {
     }
     if (const auto there = vms_.find(wanted.name); there != vms_.end()) {
       const VmOptions options = there->second->options();
-      if (options.size_bytes != wanted.size_bytes ||
+      if (options.size_bytes != wanted.size_bytes || options.compression != wanted.compression ||
           options.backing.path != options_for({wanted, options.block_size, {}}).backing.path) {
         log_warning("vm_differs_from_the_configuration",
                     {{"vm", wanted.name},
                      {"size", options.size_bytes},
                      {"backing", options.backing.path},
+                     {"compress", compression_name(options.compression)},
                      {"detail", "it goes on as it was: it holds pages"}});
       }
       continue;
@@ -334,6 +337,7 @@ VmOptions Node::options_for(const VmRecord& record) const {
                       .content = request.discard_backing ? Content::kDiscard : Content::kKeep},
           .block_size = record.block_size,
           .demotion_pages_per_second = config_.demotion_pages_per_second,
+          .compression = request.compression,
           .map_path = arena_.path_of(kMapSuffix + request.name),
           .description = describe(record),
           .identity = record.identity};
@@ -439,6 +443,9 @@ VmView Node::view_of(const VmExport& vm, const tmem::ClientStatistics& client) c
               .used = client.used,
               .target = client.target,
               .patterns = client.patterns,
+              .compression = client.compression,
+              .compressed_pages = client.compressed_pages,
+              .compressed_bytes = client.compressed_bytes,
               .demotion_pages_per_second = options.demotion_pages_per_second,
               .total = client.total,
               .interval = memory.interval,
@@ -505,6 +512,8 @@ NodeView Node::status_locked(const std::vector<tmem::ClientStatistics>& clients)
                 .vm_count = vms_.size()};
   for (const tmem::ClientStatistics& client : clients) {
     view.patterns += client.patterns;
+    view.compressed_pages += client.compressed_pages;
+    view.compressed_bytes += client.compressed_bytes;
   }
   return view;
 }

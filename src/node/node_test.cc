@@ -278,6 +278,36 @@ TEST_F(NodeTest, Restart_vmsAreBackWithTheirPages) {
   EXPECT_EQ(data, page_of(7));
 }
 
+TEST_F(NodeTest, AddVm_compressed_needsTheNodesRoomForIt) {
+  const VmRequest request{"a", kVmBytes, "", false, tmem::Compression::kLz4};
+  EXPECT_THAT(error_of(request), HasSubstr("'compression'"));
+  EXPECT_TRUE(node().add_vm({"a", kVmBytes, "", false}).ok());  // nothing was left behind
+}
+
+TEST_F(NodeTest, Restart_compressedPages_areBackUnderTheSameSetting) {
+  config_.compressed_pages_per_frame = 2;
+  ASSERT_TRUE(node().add_vm({"a", kVmBytes, "", false, tmem::Compression::kLz4}).ok());
+  {
+    auto front = TestFrontEnd::connect(node().show_vm("a")->socket_path, {});
+    ASSERT_EQ((*front)->write(8192, page_of(7)), VIRTIO_BLK_S_OK);
+  }
+  EXPECT_EQ(node().status().compressed_pages, 1u);
+  node_.reset();
+  config_.compressed_pages_per_frame = 0;
+  EXPECT_THAT(Node::create(config_, clock_).error().text, HasSubstr("compression = \"2\""));
+  config_.compressed_pages_per_frame = 2;
+  ASSERT_TRUE(node().start().ok());
+  const auto vm = node().show_vm("a");
+  ASSERT_TRUE(vm.ok());
+  EXPECT_EQ(vm->compression, tmem::Compression::kLz4);
+  EXPECT_EQ(vm->compressed_pages, 1u);
+  EXPECT_EQ(vm->compressed_bytes, vm->used * kPageSize);
+  auto front = TestFrontEnd::connect(vm->socket_path, {});
+  std::array<std::byte, kPageSize> data;
+  ASSERT_EQ((*front)->read(8192, data), VIRTIO_BLK_S_OK);
+  EXPECT_EQ(data, page_of(7));
+}
+
 TEST_F(NodeTest, Restart_configuredVm_isTheOneThatWasThere) {
   config_.vms = {{"a", kVmBytes, "", false}};
   ASSERT_TRUE(node().start().ok());

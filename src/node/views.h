@@ -17,6 +17,8 @@ struct NodeView {
   std::uint64_t frames_total = 0;
   std::uint64_t frames_free = 0;
   std::uint64_t patterns = 0;  // pages of one repeated word, held without a frame
+  std::uint64_t compressed_pages = 0;
+  std::uint64_t compressed_bytes = 0;  // of the frames that hold them
   std::uint64_t interval_ns = 0;
   std::string policy{};         // with its settings in full
   std::uint64_t intervals = 0;  // ticks of the controller since the start
@@ -35,6 +37,9 @@ struct VmView {
   std::uint64_t used = 0;    // frames held
   std::uint64_t target = 0;  // frames it may hold
   std::uint64_t patterns = 0;
+  tmem::Compression compression = tmem::Compression::kOff;
+  std::uint64_t compressed_pages = 0;
+  std::uint64_t compressed_bytes = 0;  // of the frames, counted in `used`, that hold them
   std::uint64_t backing_pages = 0;
   std::uint64_t demotion_pages_per_second = 0;  // 0: off
   tmem::Counters total{};                       // since the VM came
@@ -78,6 +83,7 @@ struct VmRequest {
   std::uint64_t size_bytes = 0;
   std::string backing_path{};    // absolute; empty: a file of the daemon's own, created on demand
   bool discard_backing = false;  // what the backing file holds may be overwritten
+  tmem::Compression compression = tmem::Compression::kOff;
 };
 
 enum class RemoveMode { kIfIdle, kForce };  // kForce: even while a front end is connected

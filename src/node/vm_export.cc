@@ -28,6 +28,7 @@ Status VmExport::open(const Clock& clock) {
   FALLOW_TRY(client);
   client_ = *client;
   has_client_ = true;
+  FALLOW_TRY(store_.set_compression(client_, options_.compression));
   FALLOW_TRY(make_device(clock, *std::move(backing)));
   return serve(clock);
 }

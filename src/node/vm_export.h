@@ -32,9 +32,10 @@ struct VmOptions {
   BackingOptions backing;
   std::uint32_t block_size = 4096;
   std::uint64_t demotion_pages_per_second = 0;  // 0: off
-  std::string map_path;                         // of the device's map
-  std::string description;                      // what the map says of the VM
-  ring::Secret identity{};                      // of the disk, as RingDisk has it
+  tmem::Compression compression = tmem::Compression::kOff;
+  std::string map_path;     // of the device's map
+  std::string description;  // what the map says of the VM
+  ring::Secret identity{};  // of the disk, as RingDisk has it
 };
 
 // Created, asked and destroyed by any thread but its own; only one at a time may create or destroy.

@@ -13,6 +13,7 @@ std::string describe(const VmRecord& record) {
                         {"size", record.request.size_bytes},
                         {"backing", record.request.backing_path},
                         {"discard_backing", record.request.discard_backing},
+                        {"compress", compression_name(record.request.compression)},
                         {"block_size", record.block_size},
                         {"identity", record.identity.words}}
       .dump();
@@ -21,17 +22,24 @@ std::string describe(const VmRecord& record) {
 Result<VmRecord> read_vm_record(const std::string& description) {
   const auto json = nlohmann::json::parse(description, nullptr, false);
   VmRecord record;
+  std::string compress;
   try {
     record.request.name = json.at("name").get<std::string>();
     record.request.size_bytes = json.at("size").get<std::uint64_t>();
     record.request.backing_path = json.at("backing").get<std::string>();
     record.request.discard_backing = json.at("discard_backing").get<bool>();
+    compress = json.at("compress").get<std::string>();
     record.block_size = json.at("block_size").get<std::uint32_t>();
     const auto identity = json.at("identity").get<std::array<std::uint64_t, 2>>();
     std::copy(identity.begin(), identity.end(), record.identity.words);
   } catch (const nlohmann::json::exception& error) {
     return failed(std::string("the map of the disk does not describe its VM: ") + error.what());
   }
+  const auto compression = parse_compression(compress);
+  if (!compression) {
+    return failed("the map of the disk does not describe its VM: " + compression.error().text);
+  }
+  record.request.compression = *compression;
   FALLOW_TRY(check_vm_request(record.request));
   return record;
 }

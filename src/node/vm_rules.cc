@@ -36,6 +36,19 @@ Status check_vm_request(const VmRequest& request) {
   return {};
 }
 
+Result<tmem::Compression> parse_compression(std::string_view text) {
+  for (const auto known : {tmem::Compression::kOff, tmem::Compression::kLz4}) {
+    if (text == compression_name(known)) {
+      return known;
+    }
+  }
+  return invalid("'" + std::string(text.substr(0, 80)) + "' must be \"lz4\" or \"off\"");
+}
+
+std::string compression_name(tmem::Compression compression) {
+  return compression == tmem::Compression::kLz4 ? "lz4" : "off";
+}
+
 Status check_path(std::string_view path) {
   if (path.empty() || path[0] != '/' || path.size() >= PATH_MAX ||
       path.find('\0') != std::string_view::npos) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 #include "base/result.h"
@@ -18,6 +19,9 @@ Result<std::uint64_t> parse_vm_size(std::string_view text);
 Status check_vm_size(std::uint64_t bytes);
 // Name, size and path as they stand, without a look at the file system.
 Status check_vm_request(const VmRequest& request);
+// "off" or "lz4".
+Result<tmem::Compression> parse_compression(std::string_view text);
+std::string compression_name(tmem::Compression compression);
 // Absolute, so that it means the same to every process.
 Status check_path(std::string_view path);
 

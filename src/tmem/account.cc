@@ -20,6 +20,7 @@ void Account::reset() {
                            &pages_flushed, &pages_evicted, &pages_demoted, &target_}) {
     counter->store(0, std::memory_order_relaxed);
   }
+  set_compresses(false);
   put_ns.reset();
   get_ns.reset();
 }

@@ -30,24 +30,27 @@ struct Counters {
 // compare-and-swap.
 class Account {
  public:
-  // Takes one frame off the allowance: 004, Algorithm 1, lines 5-6 and 11, for any number of
-  // threads.
-  bool try_charge() {
+  // Takes frames off the allowance, all of them or none: 004, Algorithm 1, lines 5-6 and 11, for
+  // any number of threads.
+  bool try_charge(std::uint64_t frames = 1) {
     std::uint64_t used = used_.load(std::memory_order_relaxed);
     do {
-      if (used >= target_.load(std::memory_order_relaxed)) {
+      if (used + frames > target_.load(std::memory_order_relaxed)) {
         return false;
       }
-    } while (!used_.compare_exchange_weak(used, used + 1, std::memory_order_relaxed));
+    } while (!used_.compare_exchange_weak(used, used + frames, std::memory_order_relaxed));
     return true;
   }
-  // For a frame that is held already.
-  void charge() { used_.fetch_add(1, std::memory_order_relaxed); }
-  void uncharge() { used_.fetch_sub(1, std::memory_order_relaxed); }
+  // For frames that are held already.
+  void charge(std::uint64_t frames = 1) { used_.fetch_add(frames, std::memory_order_relaxed); }
+  void uncharge(std::uint64_t frames = 1) { used_.fetch_sub(frames, std::memory_order_relaxed); }
 
   [[nodiscard]] std::uint64_t used() const { return used_.load(std::memory_order_relaxed); }
   [[nodiscard]] std::uint64_t target() const { return target_.load(std::memory_order_relaxed); }
   void set_target(std::uint64_t frames) { target_.store(frames, std::memory_order_relaxed); }
+
+  [[nodiscard]] bool compresses() const { return compresses_.load(std::memory_order_relaxed); }
+  void set_compresses(bool on) { compresses_.store(on, std::memory_order_relaxed); }
 
   using Counter = std::atomic<std::uint64_t>;
   static std::uint64_t count(Counter& counter) {
@@ -74,6 +77,7 @@ class Account {
  private:
   alignas(64) std::atomic<std::uint64_t> used_{0};
   std::atomic<std::uint64_t> target_{0};
+  std::atomic<bool> compresses_{false};
 };
 
 }  // namespace fallow::tmem

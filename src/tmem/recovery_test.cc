@@ -110,9 +110,9 @@ TEST_F(RecoveryTest, firstPutThatWasUnderWay_isGone) {
   EXPECT_EQ(store_->free_frames(), kFrames);
 }
 
-TEST_F(RecoveryTest, replacementThatWasUnderWay_answersLostUntilItIsWritten) {
+TEST_F(RecoveryTest, pageThatWasLost_answersLostUntilItIsWritten) {
   put(1, 100);
-  memory::publish(arena_->record(record_of(1)), FrameState::kReplacing);
+  memory::publish(arena_->record(record_of(1)), FrameState::kLost);
   restart();
   EXPECT_EQ(store_->recovery().lost, 1u);
   EXPECT_EQ(get(1), GetResult::kLost);

@@ -16,21 +16,10 @@ using memory::FrameRecord;
 using memory::FrameState;
 
 // What frames cost beyond themselves: 40 bytes of table, 22 of index and links, for each frame and
-// each of the pattern records.
+// each of the pattern records. An arena for compressed pages has as much again for each slot's
+// record.
 static_assert((sizeof(FrameRecord) + PageIndex::kBytesPerRecord) * 9 / 8 * 50 < kPageSize,
               "memory beyond frames must stay under 2% of them");
-
-// One put on its way through the functions below.
-struct Store::Put {
-  const PageKey& key;
-  const std::byte* page;
-  Pool& pool;
-  Account& account;
-  PageIndex::Place place;
-  Age age;
-  std::optional<std::uint64_t> word;  // set when the page is one repeated word
-  std::uint32_t generation;           // of the key, once stored
-};
 
 namespace {
 
@@ -55,6 +44,9 @@ class Sample {
   std::uint64_t start_ns_;
 };
 
+// A page in a slot frees a frame only with the last of its slab's; a put looks at so many of them.
+constexpr unsigned kVictimsMax = 16;
+
 std::uint64_t seed_from_kernel() {
   std::uint64_t seed = 0;
   CHECK(::getrandom(&seed, sizeof seed, 0) == sizeof seed);
@@ -76,8 +68,9 @@ Store::Store(memory::Arena& arena, const Clock& clock, std::uint64_t seed)
       clock_(clock),
       zone_(arena.node(), arena.frame_records()),
       index_({&arena.record(0), arena.records()}, seed),
-      free_patterns_(arena.patterns()),
-      free_pattern_count_(0) {
+      free_patterns_(arena.frame_records(), arena.patterns()),
+      free_slots_(arena.frame_records() + arena.patterns(), arena.slots()),
+      slabs_(arena, zone_) {
   for (auto& age : oldest_ephemeral_) {
     age.store(kNoAge, std::memory_order_relaxed);
   }
@@ -124,14 +117,20 @@ PutResult Store::put(const PageKey& key, const std::byte* page) {
           index_.place_of(key),
           next_age(*pool, number),
           word_of(account, page),
+          0,
+          {},
           0};
   if (const auto refusal = refuse_early(put)) {
     return *refusal;
   }
+  return account.compresses() && !put.word ? put_packed(put) : lock_and_put(put);
+}
+
+PutResult Store::lock_and_put(Put& put) {
   const std::lock_guard lock(put.place.shard->mutex);
   const PutResult result = put_locked(put);
   if (result == PutResult::kStored) {
-    Account::count(account.puts_succ);
+    Account::count(put.account.puts_succ);
   }
   return result;
 }
@@ -139,8 +138,7 @@ PutResult Store::put(const PageKey& key, const std::byte* page) {
 // Not asked for when no record is free for it or the client's pools are closed: the page need not
 // be touched to be refused.
 std::optional<std::uint64_t> Store::word_of(const Account& account, const std::byte* page) const {
-  const bool usable =
-      account.target() != 0 && free_pattern_count_.load(std::memory_order_relaxed) != 0;
+  const bool usable = account.target() != 0 && !free_patterns_.empty();
   return usable ? memory::repeated_word(page) : std::nullopt;
 }
 
@@ -150,13 +148,15 @@ std::optional<PutResult> Store::refuse_early(const Put& put) const {
   if (index_.may_contain(put.place) || put.word) {
     return std::nullopt;
   }
-  if (put.account.used() >= put.account.target()) {
-    return PutResult::kOverTarget;
+  const bool over_target = put.account.used() >= put.account.target();
+  if (!over_target &&
+      (zone_.free_frames() != 0 || ephemeral_pages_.load(std::memory_order_relaxed) != 0)) {
+    return std::nullopt;
   }
-  if (zone_.free_frames() == 0 && ephemeral_frames_.load(std::memory_order_relaxed) == 0) {
-    return PutResult::kNoFrame;
+  if (put.account.compresses() && may_find_slot(put)) {
+    return std::nullopt;
   }
-  return std::nullopt;
+  return over_target ? PutResult::kOverTarget : PutResult::kNoFrame;
 }
 
 Age Store::next_age(const Pool& pool, std::uint64_t put_number) {
@@ -175,14 +175,14 @@ PutResult Store::put_locked(Put& put) {
 }
 
 // A replacement counts as a flush and a put: it is refused when even without the old page the
-// client would be at its target. When key and page move between a frame and a pattern record, the
-// new record is whole before the old one goes.
+// client would be at its target. When key and page move between records, the new one is whole
+// before the old one goes.
 PutResult Store::replace(Put& put, std::uint32_t record) {
   put.generation = arena_.record(record).generation + 1;
   const bool closed = put.account.target() == 0;
   if (!closed && is_pattern(record)) {
     if (put.word) {
-      return replace_pattern(put, record);
+      return replace_in_record(put, record);
     }
     const PutResult result = insert(put);
     remove(put.pool, put.place, record);
@@ -196,7 +196,8 @@ PutResult Store::replace(Put& put, std::uint32_t record) {
     remove(put.pool, put.place, record);
     return PutResult::kOverTarget;
   }
-  return replace_in_frame(put, record);
+  return put.packed.empty() && is_frame(record) ? replace_in_frame(put, record)
+                                                : replace_moving(put, record);
 }
 
 // The shard's spare frame takes the new page, and what the old one was in becomes the spare.
@@ -215,11 +216,26 @@ PutResult Store::replace_in_frame(Put& put, std::uint32_t old) {
   return PutResult::kStored;
 }
 
-// A pattern's word is its record's own. Were the process killed within these few stores, the page
-// would be lost, until it is put again.
-PutResult Store::replace_pattern(Put& put, std::uint32_t record) {
-  memory::publish(arena_.record(record), FrameState::kReplacing);
-  seal_record(put, record, *put.word);
+// Over the old page, in the record and slot that it has: for a page of one repeated word, and where
+// no other slot is to be had. The shard's spare tells meanwhile what the record is to become.
+PutResult Store::replace_in_record(Put& put, std::uint32_t record) {
+  const std::uint32_t spare = put.place.shard->spare;
+  FrameRecord& redo = arena_.record(spare);
+  memory::publish(redo, FrameState::kFilling);
+  if (is_slot(record)) {
+    std::memcpy(arena_.frame(spare), put.packed.data(), put.packed.size());
+  }
+  redo.object = record;
+  redo.content = content_of(put, record);
+  redo.index = static_cast<std::uint32_t>(put.packed.size());
+  redo.pool = put.key.pool.value;
+  redo.generation = put.generation;
+  redo.epoch = arena_.epoch().value;
+  redo.owner = arena_.node().value;
+  redo.seal = seal_of(redo);
+  memory::publish(redo, FrameState::kRedo);
+  seal_record(put, record, write_content(put, record));
+  memory::publish(redo, FrameState::kFree);
   AgeList& list = list_of(put.pool, *put.place.shard, record);
   list.remove(index_.links(), record);
   list.push_newest(index_.links(), record, put.age);
@@ -232,6 +248,9 @@ PutResult Store::insert(Put& put) {
     return PutResult::kOverTarget;
   }
   if (put.word && insert_pattern(put)) {
+    return PutResult::kStored;
+  }
+  if (!put.packed.empty() && insert_slot(put)) {
     return PutResult::kStored;
   }
   if (!put.account.try_charge()) {
@@ -251,31 +270,40 @@ PutResult Store::insert_frame(Put& put) {
   }
   const std::uint32_t record = frame->frame;  // the local zone's frames are the table's
   memory::publish(arena_.record(record), FrameState::kFilling);
-  seal_record(put, record, memory::copy_into_frame(arena_.frame(record), put.page));
+  seal_record(put, record, write_content(put, record));
   link(put, record);
   return PutResult::kStored;
 }
 
 bool Store::insert_pattern(Put& put) {
-  if (free_pattern_count_.load(std::memory_order_relaxed) == 0) {
+  const auto record = free_patterns_.take();
+  if (!record) {
     return false;
   }
-  std::optional<std::uint64_t> slot;
-  {
-    const std::lock_guard lock(patterns_mutex_);
-    slot = free_patterns_.first();
-    if (!slot) {
-      return false;
-    }
-    free_patterns_.erase(*slot);
-    free_pattern_count_.fetch_sub(1, std::memory_order_relaxed);
-  }
-  const auto record = static_cast<std::uint32_t>(arena_.frame_records() + *slot);
-  memory::publish(arena_.record(record), FrameState::kFilling);
-  seal_record(put, record, *put.word);
-  link(put, record);
+  memory::publish(arena_.record(*record), FrameState::kFilling);
+  seal_record(put, *record, write_content(put, *record));
+  link(put, *record);
   Account::count(put.account.patterns);
   return true;
+}
+
+// Puts the page where the record says, and returns what the record is to say of it.
+std::uint64_t Store::write_content(const Put& put, std::uint32_t record) {
+  if (is_frame(record)) {
+    return memory::copy_into_frame(arena_.frame(record), put.page);
+  }
+  if (is_slot(record)) {
+    std::memcpy(arena_.slot(slot_place(arena_.record(record))), put.packed.data(),
+                put.packed.size());
+  }
+  return content_of(put, record);
+}
+
+// Of a pattern's or a slot's record.
+std::uint64_t Store::content_of(const Put& put, std::uint32_t record) const {
+  return is_pattern(record)
+             ? *put.word
+             : memory::slot_content(slot_place(arena_.record(record)), put.packed_sum);
 }
 
 // Fills the record in and declares its page whole.
@@ -297,7 +325,7 @@ void Store::link(const Put& put, std::uint32_t record) {
   list_of(put.pool, *put.place.shard, record).push_newest(index_.links(), record, put.age);
   if (!is_pattern(record) &&
       put.pool.kind.load(std::memory_order_relaxed) == PoolKind::kEphemeral) {
-    ephemeral_frames_.fetch_add(1, std::memory_order_relaxed);
+    ephemeral_pages_.fetch_add(1, std::memory_order_relaxed);
     note_oldest_ephemeral(*put.place.shard);
   }
 }
@@ -314,19 +342,28 @@ AgeList& Store::list_of(Pool& pool, Shard& shard, std::uint32_t record) {
 // Ephemeral pages give way.
 
 std::optional<FrameAddress> Store::take_frame(Shard& locked) {
-  if (const auto frame = zone_.allocate_frame()) {
-    return frame;
+  for (unsigned victims = 0; victims <= kVictimsMax; ++victims) {
+    if (const auto frame = zone_.allocate_frame()) {
+      return frame;
+    }
+    if (ephemeral_pages_.load(std::memory_order_relaxed) == 0) {
+      return std::nullopt;
+    }
+    const std::uint32_t record = evict_ephemeral(locked);
+    if (record == kNoRecord) {
+      return std::nullopt;
+    }
+    if (is_frame(record)) {
+      return FrameAddress{arena_.node(), record};
+    }
   }
-  if (ephemeral_frames_.load(std::memory_order_relaxed) == 0) {
-    return std::nullopt;
-  }
-  return evict_ephemeral(locked);
+  return std::nullopt;
 }
 
-// Takes the frame of the least recently used ephemeral page of all shards. When its shard is busy
-// the caller's own shard must do; when that has none either, the put is refused rather than
-// waiting.
-std::optional<FrameAddress> Store::evict_ephemeral(Shard& locked) {
+// Evicts the least recently used ephemeral page of all shards and returns its record. When its
+// shard is busy the caller's own shard must do; when that has none either, the put is refused
+// rather than waiting.
+std::uint32_t Store::evict_ephemeral(Shard& locked) {
   const Age now = ephemeral_age_.load(std::memory_order_relaxed);
   Shard* victim = nullptr;
   Age victim_distance = 0;
@@ -340,32 +377,31 @@ std::optional<FrameAddress> Store::evict_ephemeral(Shard& locked) {
   }
   if (victim != nullptr && victim != &locked) {
     const std::unique_lock lock(victim->mutex, std::try_to_lock);
-    const auto frame = lock.owns_lock() ? evict_oldest_of(*victim) : std::nullopt;
-    if (frame) {
-      return frame;
+    const std::uint32_t record = lock.owns_lock() ? evict_oldest_of(*victim) : kNoRecord;
+    if (record != kNoRecord) {
+      return record;
     }
   }
   return evict_oldest_of(locked);
 }
 
-// The frame stays allocated: it goes straight to its next page.
-std::optional<FrameAddress> Store::evict_oldest_of(Shard& shard) {
+// A frame stays allocated: it goes straight to its next page. A slot is freed.
+std::uint32_t Store::evict_oldest_of(Shard& shard) {
   const std::uint32_t record = shard.ephemeral.oldest();
   if (record == kNoRecord) {
-    return std::nullopt;
+    return record;
   }
-  FrameRecord& at = arena_.record(record);
-  const PageKey key{PoolId(at.pool), at.object, at.index};
+  const FrameRecord& at = arena_.record(record);
+  const PageIndex::Place place = index_.place_of({PoolId(at.pool), at.object, at.index});
   // The slot serves this pool until destroy_pool() has swept this shard, so its account is right.
-  Account& account = *pools_[at.pool % memory::kPoolsMax].load()->account.load();
-  memory::publish(at, FrameState::kFree);
-  index_.erase(index_.place_of(key), record);
-  shard.ephemeral.remove(index_.links(), record);
-  note_oldest_ephemeral(shard);
-  ephemeral_frames_.fetch_sub(1, std::memory_order_relaxed);
-  account.uncharge();
-  Account::count(account.pages_evicted);
-  return FrameAddress{arena_.node(), record};
+  Pool& pool = *pools_[at.pool % memory::kPoolsMax].load();
+  if (is_frame(record)) {
+    detach(pool, place, record);
+  } else {
+    remove(pool, place, record);
+  }
+  Account::count(pool.account.load(std::memory_order_relaxed)->pages_evicted);
+  return record;
 }
 
 void Store::note_oldest_ephemeral(Shard& shard) {
@@ -393,11 +429,16 @@ GetResult Store::get(const PageKey& key, std::byte* page) {
   if (memory::load_state(arena_.record(record)) != FrameState::kHeld) {
     return GetResult::kLost;  // recovery found it overwritten halfway, or damaged
   }
+  const bool ephemeral = pool->kind.load(std::memory_order_relaxed) == PoolKind::kEphemeral;
   if (is_pattern(record)) {
     memory::fill_page(page, arena_.record(record).content);
   } else {
-    memory::copy_from_frame(page, arena_.frame(record));
-    if (pool->kind.load(std::memory_order_relaxed) == PoolKind::kEphemeral) {
+    if (is_frame(record)) {
+      memory::copy_from_frame(page, arena_.frame(record));
+    } else if (!read_slot(record, page)) {
+      return ephemeral ? GetResult::kMissing : GetResult::kLost;
+    }
+    if (ephemeral) {
       place.shard->ephemeral.remove(index_.links(), record);
       place.shard->ephemeral.push_newest(index_.links(), record, next_age(*pool, 0));
       note_oldest_ephemeral(*place.shard);
@@ -410,7 +451,7 @@ GetResult Store::get(const PageKey& key, std::byte* page) {
 // Its first line: the processor follows where that leads.
 void Store::prefetch_page(const PageKey& key) {
   const std::uint32_t record = index_.guess(index_.place_of(key));
-  if (record < arena_.frames()) {
+  if (is_frame(record)) {
     __builtin_prefetch(&arena_.record(record));
     __builtin_prefetch(arena_.frame(record));
   }
@@ -445,13 +486,17 @@ bool Store::flush_counted(const PageKey& key, Account::Counter Account::*counter
 
 // 004, Algorithm 1, lines 23-26. The shard is locked.
 void Store::remove(Pool& pool, const PageIndex::Place& place, std::uint32_t record) {
+  const bool slot = has_slot(record);
   detach(pool, place, record);
-  if (is_pattern(record)) {
-    const std::lock_guard lock(patterns_mutex_);
-    free_patterns_.insert(record - arena_.frame_records());
-    free_pattern_count_.fetch_add(1, std::memory_order_relaxed);
-  } else {
+  if (is_frame(record)) {
     zone_.free_frame({arena_.node(), record});
+  } else if (is_pattern(record)) {
+    free_patterns_.give(record);
+  } else {
+    if (slot) {
+      pool.slabs.load(std::memory_order_relaxed)->release(slot_place(arena_.record(record)));
+    }
+    free_slots_.give(record);
   }
 }
 
@@ -466,10 +511,12 @@ void Store::detach(Pool& pool, const PageIndex::Place& place, std::uint32_t reco
     return;
   }
   if (pool.kind.load(std::memory_order_relaxed) == PoolKind::kEphemeral) {
-    ephemeral_frames_.fetch_sub(1, std::memory_order_relaxed);
+    ephemeral_pages_.fetch_sub(1, std::memory_order_relaxed);
     note_oldest_ephemeral(*place.shard);
   }
-  account.uncharge();
+  if (is_frame(record)) {
+    account.uncharge();
+  }
 }
 
 std::uint64_t Store::flush_object(PoolId id, std::uint64_t object) {

@@ -22,6 +22,8 @@
 #include "tmem/account.h"
 #include "tmem/page_index.h"
 #include "tmem/page_key.h"
+#include "tmem/record_pool.h"
+#include "tmem/slab.h"
 
 namespace fallow::tmem {
 
@@ -29,6 +31,8 @@ enum class PoolKind : std::uint8_t {
   kPersistent,  // a put page stays until it is flushed
   kEphemeral,   // a put page may be dropped at any time, least recently used first
 };
+
+enum class Compression : std::uint8_t { kOff = 0, kLz4 = 1 };
 
 enum class PutResult : std::uint8_t {
   kStored,
@@ -49,6 +53,7 @@ enum class PageCondition : std::uint8_t { kWhole, kLost };
 // What Store::create() found in an arena of a life before.
 struct RecoveryReport {
   std::uint64_t pages = 0;            // whole, in frames
+  std::uint64_t compressed = 0;       // whole, in slots
   std::uint64_t patterns = 0;         // whole, without frames
   std::uint64_t unfinished = 0;       // puts that were not acknowledged: gone
   std::uint64_t lost = 0;             // overwritten halfway, or the checksum is wrong: answer kLost
@@ -68,8 +73,11 @@ struct ClientStatistics {
   std::uint64_t used = 0;      // frames held
   std::uint64_t target = 0;    // frames it may hold
   std::uint64_t patterns = 0;  // pages of one repeated word, held without a frame
-  Counters total;              // since the client came
-  Counters interval;           // of the interval that take_interval() ended, else zero
+  Compression compression = Compression::kOff;
+  std::uint64_t compressed_pages = 0;
+  std::uint64_t compressed_bytes = 0;  // of the frames, counted in `used`, that hold these pages
+  Counters total;                      // since the client came
+  Counters interval;                   // of the interval that take_interval() ended, else zero
 };
 
 // Put and get times, one operation in kLatencySampling measured.
@@ -86,15 +94,23 @@ struct StoreOptions {
 // Owns the index, the accounts and the local zone; the frames and their table are the arena's.
 //
 // Any thread, every method. Operations on pages never allocate, never wait for I/O and hold one
-// shard's lock for the time of one page copy. Invariants, all under the shard's lock:
+// shard's lock for the time of one page copy, or of unpacking one page. Invariants, all under the
+// shard's lock:
 //   1. A key has at most one held record; its index entry and its age list agree with it.
-//   2. An account's `used` is the number of its held frames, plus those being put at the moment.
+//   2. An account's `used` is the number of its held frames and of its slabs' frames, plus those
+//      being put at the moment.
 //   3. A record is kHeld only while its page is whole (frame_table.h tells the crash story).
 //   4. A lock of a second shard is only ever tried, never waited for.
+//   5. A slot's record has its slot while it is kHeld, or being written under the lock; a lost
+//      page's record has none.
 // A put of a key that exists replaces the page; when it is refused the old page is gone too, so
 // that nobody reads a stale one. A client whose target is 0 has its pools closed: every put is
 // refused. Otherwise a page of one repeated word is stored without a frame and not held to the
 // target.
+//
+// A client that compresses has its pages packed before the lock is taken, from one reading of them;
+// a page that a slot can hold goes into one (slab.h) when the client may have the slab, and any
+// other into a frame as ever. Slots of slabs that are there are to be had up to the target itself.
 class Store {
  public:
   static constexpr std::uint64_t kLatencySampling = 16;
@@ -127,6 +143,9 @@ class Store {
   Status destroy_pool(PoolId pool);
   // Unknown clients are ignored: one may leave while a decision about it is on its way.
   void set_target(ClientId client, std::uint64_t frames);
+  // How the client's pages are put from now on; those that are held stay as they are. Clients start
+  // with kOff. Errors: kNotFound; kInvalid when the arena was made without room for it.
+  Status set_compression(ClientId client, Compression compression);
 
   // `page` is kPageSize readable bytes that a guest may be changing meanwhile: what is stored is
   // one reading of them.
@@ -152,9 +171,9 @@ class Store {
   // may not call the store.
   void visit_pages(PoolId pool, const std::function<void(const PageKey&, PageCondition)>& visit);
 
-  // The pool's pages that were put longest ago, oldest first, frames only (a page without a frame
-  // frees none); returns how many of `keys` were filled. For batches of a few shards' worth the
-  // order is exact, for larger ones nearly so.
+  // The pool's pages that were put longest ago, oldest first, in frames and slots (a page without
+  // either frees nothing); returns how many of `keys` were filled. For batches of a few shards'
+  // worth the order is exact, for larger ones nearly so.
   std::size_t oldest(PoolId pool, std::span<PageKey> keys);
   // flush_page() for a page that now is in the backing store.
   bool drop_demoted(const PageKey& key);
@@ -187,7 +206,13 @@ class Store {
   void recover();
   void recover_clients();
   void recover_pools();
+  void recover_slabs();
+  void redo_replacements();
+  bool redo_replacement(const memory::FrameRecord& redo, const std::byte* packed);
+  void recover_slots();
   void recover_record(std::uint32_t record);
+  bool is_whole(Pool& pool, std::uint32_t record);
+  bool claim_slot(Pool& pool, std::uint32_t record);
   void adopt(Pool& pool, std::uint32_t record);
   void suspect_all_pools();
   void count_recovered();
@@ -199,28 +224,49 @@ class Store {
   Result<PoolId> make_pool_locked(ClientId client, PoolKind kind, std::uint64_t label);
   [[nodiscard]] Pool* find_pool(PoolId id) const;
   [[nodiscard]] Client* client_of(ClientId id) const;
+  [[nodiscard]] bool is_frame(std::uint32_t record) const {
+    return record < arena_.frame_records();
+  }
   [[nodiscard]] bool is_pattern(std::uint32_t record) const {
-    return record >= arena_.frame_records();
+    return record - arena_.frame_records() < arena_.patterns();
+  }
+  [[nodiscard]] bool is_slot(std::uint32_t record) const {
+    return record >= arena_.frame_records() + arena_.patterns();
+  }
+  // Of a slot's record: whether it has its slot.
+  [[nodiscard]] bool has_slot(std::uint32_t record) const {
+    return is_slot(record) &&
+           memory::load_state(arena_.record(record)) == memory::FrameState::kHeld;
   }
   [[nodiscard]] AgeList& list_of(Pool& pool, Shard& shard, std::uint32_t record);
 
   [[nodiscard]] std::optional<std::uint64_t> word_of(const Account& account,
                                                      const std::byte* page) const;
   [[nodiscard]] std::optional<PutResult> refuse_early(const Put& put) const;
+  [[nodiscard]] bool may_find_slot(const Put& put) const;
+  PutResult put_packed(Put& put);
+  PutResult lock_and_put(Put& put);
   PutResult put_locked(Put& put);
   PutResult replace(Put& put, std::uint32_t record);
+  PutResult replace_moving(Put& put, std::uint32_t record);
+  PutResult replace_slot_by_frame(Put& put, std::uint32_t record);
   PutResult replace_in_frame(Put& put, std::uint32_t record);
-  PutResult replace_pattern(Put& put, std::uint32_t record);
+  PutResult replace_in_record(Put& put, std::uint32_t record);
   PutResult insert(Put& put);
   PutResult insert_frame(Put& put);
   bool insert_pattern(Put& put);
+  bool insert_slot(Put& put);
+  std::uint64_t write_content(const Put& put, std::uint32_t record);
+  [[nodiscard]] std::uint64_t content_of(const Put& put, std::uint32_t record) const;
   void seal_record(const Put& put, std::uint32_t record, std::uint64_t content);
   void link(const Put& put, std::uint32_t record);
   void remove(Pool& pool, const PageIndex::Place& place, std::uint32_t record);
   void detach(Pool& pool, const PageIndex::Place& place, std::uint32_t record);
+  bool read_slot(std::uint32_t record, std::byte* page);
+  [[nodiscard]] std::span<const std::byte> packed_of(std::uint32_t record) const;
   std::optional<memory::FrameAddress> take_frame(Shard& locked);
-  std::optional<memory::FrameAddress> evict_ephemeral(Shard& locked);
-  std::optional<memory::FrameAddress> evict_oldest_of(Shard& shard);
+  std::uint32_t evict_ephemeral(Shard& locked);
+  std::uint32_t evict_oldest_of(Shard& shard);
   bool flush_counted(const PageKey& key, Account::Counter Account::*counter);
   std::uint64_t remove_matching(Pool& pool, PoolId id, std::optional<std::uint64_t> object);
   std::uint64_t remove_from_shard(Pool& pool, PoolId id, Shard& shard,
@@ -238,13 +284,14 @@ class Store {
   memory::Zone zone_;
   PageIndex index_;
 
-  std::mutex patterns_mutex_;
-  memory::BitTree free_patterns_;  // guarded by patterns_mutex_
-  std::atomic<std::uint64_t> free_pattern_count_;
+  RecordPool free_patterns_;
+  RecordPool free_slots_;
+  SlabTable slabs_;
+  std::atomic<std::uint64_t> damaged_slots_{0};
 
   std::atomic<Age> ephemeral_age_{0};
-  std::atomic<std::uint64_t> ephemeral_frames_{0};
-  // The age of each shard's least recently used ephemeral frame, or kNoAge: read without the
+  std::atomic<std::uint64_t> ephemeral_pages_{0};  // in frames and slots
+  // The age of each shard's least recently used ephemeral page, or kNoAge: read without the
   // shard's lock to choose a victim, so it is a hint; written under the lock.
   static constexpr std::uint64_t kNoAge = ~std::uint64_t{0};
   std::array<std::atomic<std::uint64_t>, PageIndex::kShards> oldest_ephemeral_;

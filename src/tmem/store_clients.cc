@@ -42,10 +42,12 @@ Result<ClientId> Store::add_client(std::string_view name, const ClientSecret& se
   client.name = name;
   client.last = {};
   client.account.reset();
+  client.slabs.set_owner(ClientId(id));
   std::memset(record.name, 0, sizeof record.name);
   std::memcpy(record.name, name.data(), name.size());
   record.last_id = id;
   record.target = 0;
+  record.compression = static_cast<std::uint64_t>(Compression::kOff);
   record.secret[0] = secret.words[0];
   record.secret[1] = secret.words[1];
   std::atomic_ref(record.id).store(id);
@@ -55,7 +57,7 @@ Result<ClientId> Store::add_client(std::string_view name, const ClientSecret& se
 
 Store::Client* Store::make_client_slot(std::uint32_t slot) {
   if (clients_[slot].load() == nullptr) {
-    clients_[slot].store(new Client, std::memory_order_release);
+    clients_[slot].store(new Client(slabs_), std::memory_order_release);
   }
   return clients_[slot].load();
 }
@@ -104,6 +106,7 @@ Result<PoolId> Store::make_pool_locked(ClientId owner, PoolKind kind, std::uint6
     memory::PoolRecord& record = arena_.pools()[i];
     const std::uint32_t id = next_id(record.last_id, i, memory::kPoolsMax);
     pool.account.store(&client->account);
+    pool.slabs.store(&client->slabs);
     pool.client = owner.value;
     pool.kind.store(kind);
     pool.suspect.store(false);
@@ -175,6 +178,21 @@ void Store::set_target(ClientId id, std::uint64_t frames) {
   }
 }
 
+Status Store::set_compression(ClientId id, Compression compression) {
+  const std::lock_guard lock(control_mutex_);
+  Client* client = client_of(id);
+  if (client == nullptr) {
+    return Error{ErrorCode::kNotFound, "no such client"};
+  }
+  if (compression != Compression::kOff && arena_.slots() == 0) {
+    return invalid("this node's memory was set up without compression: see 'compression'");
+  }
+  arena_.clients()[id.value % memory::kClientsMax].compression =
+      static_cast<std::uint64_t>(compression);
+  client->account.set_compresses(compression != Compression::kOff);
+  return {};
+}
+
 // Statistics.
 
 Store::Allowance Store::allowance(ClientId id) const {
@@ -194,6 +212,9 @@ ClientStatistics Store::statistics_of(const Client& client) const {
   result.used = account.used();
   result.target = account.target();
   result.patterns = account.patterns.load(std::memory_order_relaxed);
+  result.compression = account.compresses() ? Compression::kLz4 : Compression::kOff;
+  result.compressed_pages = client.slabs.pages();
+  result.compressed_bytes = client.slabs.bytes();
   result.total = account.counters();
   return result;
 }
@@ -238,7 +259,8 @@ LatencySnapshot Store::latency(ClientId id) const {
 }
 
 std::uint64_t Store::overhead_bytes() const {
-  return arena_.table_bytes() + arena_.records() * PageIndex::kBytesPerRecord;
+  return arena_.table_bytes() + std::uint64_t{arena_.records()} * PageIndex::kBytesPerRecord +
+         slabs_.overhead_bytes();
 }
 
 }  // namespace fallow::tmem

@@ -44,14 +44,29 @@ void kill_under(Daemon& daemon, unsigned count, Load load) {
   EXPECT_TRUE(outcome.ok()) << (outcome.ok() ? "" : outcome.error().text) << daemon.log();
 }
 
-TEST(Crash, diskUnderLoad_losesNothing) {
-  Daemon daemon(small_memory());
+class DiskUnderLoad : public testing::TestWithParam<bool> {};
+
+INSTANTIATE_TEST_SUITE_P(Crash, DiskUnderLoad, testing::Bool(), [](const auto& compressed) {
+  return compressed.param ? "compressed" : "plain";
+});
+
+TEST_P(DiskUnderLoad, losesNothing) {
+  const bool compressed = GetParam();
+  Daemon::Options options = small_memory();
+  options.compression = compressed ? "4" : "off";
+  Daemon daemon(options);
   ASSERT_TRUE(daemon.wait_ready()) << daemon.log();
-  ASSERT_EQ(daemon.fallow({"vm", "add", "disk", "--size", "32M"}).exit_code, 0);
+  const std::uint64_t bytes = compressed ? 64 << 20 : 32 << 20;
+  ASSERT_EQ(daemon
+                .fallow({"vm", "add", "disk", "--size", std::to_string(bytes), "--compress",
+                         compressed ? "lz4" : "off"})
+                .exit_code,
+            0);
   const auto disk = VerifyingDisk::open({.socket_path = daemon.disk_socket("disk"),
-                                         .pages = (32 << 20) / 4096,
+                                         .pages = bytes / 4096,
                                          .queues = 1,
-                                         .depth = 32});
+                                         .depth = 32,
+                                         .compressible = compressed});
   ASSERT_TRUE(disk.ok()) << disk.error().text;
   ASSERT_NO_FATAL_FAILURE(kill_under(daemon, rounds(), [&](const std::atomic<bool>& enough) {
     return (*disk)->run_until(enough);
@@ -65,6 +80,7 @@ TEST(Crash, diskUnderLoad_losesNothing) {
             << " reconnections\n";
   EXPECT_GT(figures.at("backing_pages"), 0);
   EXPECT_GT(figures.at("used"), 0);
+  EXPECT_EQ(figures.at("compressed_pages") > 0, compressed);
 }
 
 // One thread's keys of a ring client: what each must hold is known after every operation.

@@ -108,10 +108,10 @@ Daemon::Daemon(Options options) {
   const std::string backing =
       options.backing_dir.empty() ? dir_.path() + "/backing" : options.backing_dir;
   std::filesystem::create_directories(backing);
-  std::ofstream(config_path()) << "[node]\nmemory = \"" << options.memory << "\"\narena = \""
-                               << arena_dir_.path() << "\"\nrun_dir = \"" << dir_.path()
-                               << "/run\"\n[policy]\nspec = \"" << options.policy
-                               << "\"\ninterval = \"" << options.interval
+  std::ofstream(config_path()) << "[node]\nmemory = \"" << options.memory << "\"\ncompression = \""
+                               << options.compression << "\"\narena = \"" << arena_dir_.path()
+                               << "\"\nrun_dir = \"" << dir_.path() << "/run\"\n[policy]\nspec = \""
+                               << options.policy << "\"\ninterval = \"" << options.interval
                                << "\"\n[device]\nbacking_dir = \"" << backing << "\"\n"
                                << options.extra_device << "\n[metrics]\nlisten = \""
                                << options.metrics << "\"\n"

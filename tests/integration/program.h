@@ -46,6 +46,7 @@ class Daemon {
  public:
   struct Options {
     std::string memory = "64M";
+    std::string compression = "off";
     std::string extra_device{};  // lines of [device]
     std::string policy = "greedy";
     std::string interval = "50ms";

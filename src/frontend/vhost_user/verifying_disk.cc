@@ -128,8 +128,9 @@ void VerifyingDisk::fill(unsigned index) {
 
 void VerifyingDisk::write_version(std::span<std::byte> to, std::uint64_t page,
                                   Version version) const {
+  const std::uint64_t equal_words = options_.compressible ? version % 6 + 1 : 1;
   for (std::uint64_t at = 0; at < kPageSize / 8; ++at) {
-    const std::uint64_t word = version == 0 ? 0 : word_of(page, version, at);
+    const std::uint64_t word = version == 0 ? 0 : word_of(page, version, at / equal_words);
     std::memcpy(to.data() + at * 8, &word, 8);
   }
 }

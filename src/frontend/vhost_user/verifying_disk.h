@@ -34,6 +34,7 @@ class VerifyingDisk {
     Errors errors = Errors::kForbidden;
     // Whether a read may see a part of a write that is in flight. (Fallow's pages are old or new.)
     Tearing tearing = Tearing::kForbidden;
+    bool compressible = false;  // pages that shrink: some well, some a little, some not at all
     std::uint64_t seed = 1;
     int timeout_ms = 20'000;  // for a request, or a new connection
   };
