@@ -12,6 +12,10 @@ inline unsigned rounds() {
   return text == nullptr ? 12 : static_cast<unsigned>(std::atoi(text));
 }
 
+// For the daemon to be back. A host that writes much to its disks may keep a killed process for a
+// minute, until its last write is through.
+inline constexpr int kPatienceMs = 240'000;
+
 // Half of the disk's pages fit into memory; demotion moves pages all the while.
 inline Daemon::Options small_memory() {
   Daemon::Options options;

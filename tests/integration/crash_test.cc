@@ -66,7 +66,8 @@ TEST_P(DiskUnderLoad, losesNothing) {
                                          .pages = bytes / 4096,
                                          .queues = 1,
                                          .depth = 32,
-                                         .compressible = compressed});
+                                         .compressible = compressed,
+                                         .timeout_ms = kPatienceMs});
   ASSERT_TRUE(disk.ok()) << disk.error().text;
   ASSERT_NO_FATAL_FAILURE(kill_under(daemon, rounds(), [&](const std::atomic<bool>& enough) {
     return (*disk)->run_until(enough);
@@ -170,6 +171,7 @@ TEST(Crash, ringClientsUnderLoad_loseNothing) {
   options.size = sizeof options;
   options.socket = socket.c_str();
   options.name = "crasher";
+  options.reconnect_timeout_ms = kPatienceMs;
   fallow_client* client = nullptr;
   ASSERT_EQ(fallow_connect(&options, &client), 0) << fallow_error();
   {
