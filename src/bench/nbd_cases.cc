@@ -3,12 +3,8 @@
 
 #include <sys/socket.h>
 
-#include <array>
-#include <cstdio>
 #include <cstdlib>
-#include <memory>
 #include <nlohmann/json.hpp>
-#include <optional>
 #include <string>
 
 #include "base/log.h"
@@ -35,20 +31,6 @@ Size size_of(const Settings& settings) {
 [[noreturn]] void stop(const std::string& what) {
   log_error("nbd-bench", {{"what", what}});
   std::exit(1);
-}
-
-std::string output_of(const std::string& command) {
-  const std::unique_ptr<FILE, int (*)(FILE*)> pipe(::popen(command.c_str(), "r"), ::pclose);
-  std::string text;
-  std::array<char, 4096> buffer{};
-  while (pipe != nullptr) {
-    const std::size_t got = std::fread(buffer.data(), 1, buffer.size(), pipe.get());
-    if (got == 0) {
-      break;
-    }
-    text.append(buffer.data(), got);
-  }
-  return text;
 }
 
 // One nbdkit, with its disk filled.

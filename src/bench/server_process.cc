@@ -8,10 +8,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <chrono>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <memory>
 #include <sstream>
 #include <thread>
 
@@ -46,6 +49,9 @@ pid_t spawn(const ServerProcess::Start& start) {
 }
 
 bool answers(const ServerProcess::Start& start) {
+  if (!start.made_file.empty()) {
+    return std::filesystem::exists(start.made_file);
+  }
   const UniqueFd probe(connect_unix(start.socket, start.socket_type));
   return probe.valid();
 }
@@ -109,6 +115,20 @@ std::optional<std::string> find_program(const std::string& program) {
     }
   }
   return std::nullopt;
+}
+
+std::string output_of(const std::string& command) {
+  const std::unique_ptr<FILE, int (*)(FILE*)> pipe(::popen(command.c_str(), "r"), ::pclose);
+  std::string text;
+  std::array<char, 4096> buffer{};
+  while (pipe != nullptr) {
+    const std::size_t got = std::fread(buffer.data(), 1, buffer.size(), pipe.get());
+    if (got == 0) {
+      break;
+    }
+    text.append(buffer.data(), got);
+  }
+  return text;
 }
 
 }  // namespace fallow::bench

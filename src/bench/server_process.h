@@ -19,8 +19,9 @@ class ServerProcess {
     std::string program;
     std::vector<std::string> arguments;
     std::string socket;
-    int socket_type;  // SOCK_STREAM or SOCK_SEQPACKET
-    std::string log;  // a file for what it prints
+    int socket_type;          // SOCK_STREAM or SOCK_SEQPACKET
+    std::string log;          // a file for what it prints
+    std::string made_file{};  // instead of the socket: it is ready when this file is there
   };
   explicit ServerProcess(const Start& start);
   ~ServerProcess();
@@ -39,5 +40,8 @@ std::string own_program(const std::string& name);
 
 // Where `program` is along PATH.
 std::optional<std::string> find_program(const std::string& program);
+
+// What a shell's command prints.
+std::string output_of(const std::string& command);
 
 }  // namespace fallow::bench

@@ -8,28 +8,12 @@
 #include <cerrno>
 #include <sstream>
 
+#include "bench/attribute.h"
+
 namespace fallow::bench {
 namespace {
 
 const std::string kControl = "/sys/class/zram-control/";
-
-Status write_attribute(const std::string& path, const std::string& value) {
-  const UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
-  if (!fd.valid() ||
-      ::write(fd.get(), value.data(), value.size()) != static_cast<ssize_t>(value.size())) {
-    return failed_errno("cannot write '" + value + "' to '" + path + "'", errno);
-  }
-  return {};
-}
-
-fallow::Result<std::string> read_attribute(const std::string& path) {
-  auto text = read_text_file(path, 4096);
-  FALLOW_TRY(text);
-  while (text->ends_with('\n')) {
-    text->pop_back();
-  }
-  return text;
-}
 
 }  // namespace
 
@@ -45,10 +29,9 @@ fallow::Result<std::unique_ptr<ZramDevice>> ZramDevice::create(const std::string
 Status ZramDevice::open(const std::string& algorithm, std::uint64_t bytes) {
   FALLOW_TRY(write_attribute(attribute("comp_algorithm"), algorithm));
   FALLOW_TRY(write_attribute(attribute("disksize"), std::to_string(bytes)));
-  const std::string path = "/dev/zram" + number_;
-  fd_ = UniqueFd(::open(path.c_str(), O_RDWR | O_DIRECT | O_CLOEXEC));
+  fd_ = UniqueFd(::open(path().c_str(), O_RDWR | O_DIRECT | O_CLOEXEC));
   if (!fd_.valid()) {
-    return failed_errno("cannot open '" + path + "'", errno);
+    return failed_errno("cannot open '" + path() + "'", errno);
   }
   bytes_ = bytes;
   return {};

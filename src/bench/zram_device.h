@@ -23,6 +23,7 @@ class ZramDevice {
   ZramDevice(const ZramDevice&) = delete;
   ZramDevice& operator=(const ZramDevice&) = delete;
 
+  [[nodiscard]] std::string path() const { return "/dev/zram" + number_; }
   // Page-aligned, in memory and on the device. False when it failed.
   bool write(std::span<const std::byte> data, std::uint64_t offset);
   bool read(std::span<std::byte> data, std::uint64_t offset);
