@@ -64,6 +64,7 @@ void write(const NodeView& view, v1::Node* message) {
   message->set_decisions(view.decisions);
   message->set_target_changes(view.target_changes);
   message->set_vm_count(view.vm_count);
+  message->set_workers(view.workers);
 }
 
 NodeView read(const v1::Node& message) {
@@ -80,6 +81,7 @@ NodeView read(const v1::Node& message) {
   view.decisions = message.decisions();
   view.target_changes = message.target_changes();
   view.vm_count = message.vm_count();
+  view.workers = message.workers();
   return view;
 }
 
@@ -109,6 +111,7 @@ void write(const VmView& view, v1::Vm* message) {
   message->set_io_errors(view.io_errors);
   message->set_reason(view.reason);
   message->set_lost_pages(view.lost_pages);
+  message->set_worker(view.worker);
 }
 
 VmView read(const v1::Vm& message) {
@@ -138,6 +141,7 @@ VmView read(const v1::Vm& message) {
   view.io_errors = message.io_errors();
   view.reason = message.reason();
   view.lost_pages = message.lost_pages();
+  view.worker = message.worker();
   return view;
 }
 

@@ -64,6 +64,11 @@ void show_counts(const DeviceStatistics& device, VmView& view) {
   view.lost_pages = device.lost_pages;
 }
 
+std::uint64_t pages_met(const DeviceStatistics& device) {
+  return device.memory_reads + device.backing_reads + device.hole_reads + device.memory_writes +
+         device.backing_writes;
+}
+
 void show_latency(const tmem::LatencySnapshot& latency, VmView& view) {
   view.put_p50_ns = latency.put_ns.quantile(0.5);
   view.put_p99_ns = latency.put_ns.quantile(0.99);
@@ -149,6 +154,11 @@ Result<std::unique_ptr<Node>> Node::create(const Config& config, const Clock& cl
     return store.error();
   }
   node->store_ = *std::move(store);
+  auto workers = Workers::start(config.workers);
+  if (!workers) {
+    return workers.error();
+  }
+  node->workers_ = *std::move(workers);
   node->ring_clients_ = std::make_unique<RingClients>(*node->store_, clock);
   node->accounts_ = std::make_unique<StoreAccounts>(*node->store_);
   node->controller_ =
@@ -163,6 +173,7 @@ Status Node::start() {
   auto thread = IntervalThread::start(config_.interval_ns, [this] {
     controller_->tick();
     ring_clients_->give_up_the_lost();
+    balance_workers();
   });
   if (!thread) {
     return thread.error();
@@ -222,7 +233,7 @@ void Node::restore_vm(const std::string& map_path) {
   if (!record || record->request.name != name) {
     return strand(record ? failed("its map describes another VM") : record.error());
   }
-  auto vm = VmExport::restore(*store_, clock_, options_for(*record), std::move(*map));
+  auto vm = VmExport::restore(host(), options_for(*record), std::move(*map));
   if (!vm) {
     return strand(vm.error());
   }
@@ -311,9 +322,7 @@ Node::~Node() {
   ring_server_.reset();  // its clients' pages stay for the next life
   const std::lock_guard changes(changes_mutex_);
   for (const auto& [name, vm] : vms_) {
-    if (!vm->idle_and_empty()) {
-      vm->keep();
-    }
+    vm->keep_if_used();
   }
   vms_.clear();
 }
@@ -336,7 +345,8 @@ VmOptions Node::options_for(const VmRecord& record) const {
           .demotion_pages_per_second = config_.demotion_pages_per_second,
           .map_path = arena_.path_of(kMapSuffix + request.name),
           .description = describe(record),
-          .identity = record.identity};
+          .identity = record.identity,
+          .worker = worker_for_another()};
 }
 
 Result<VmView> Node::add_vm(const VmRequest& request) {
@@ -361,7 +371,7 @@ Result<VmView> Node::add_vm(const VmRequest& request) {
     return failed("there are " + std::to_string(kVmsMax) + " VMs already, as many as there can be");
   }
   const VmRecord record{request, config_.block_size, make_identity()};
-  auto vm = VmExport::create(*store_, clock_, options_for(record));
+  auto vm = VmExport::create(host(), options_for(record));
   if (!vm) {
     return vm.error();
   }
@@ -416,6 +426,44 @@ Result<VmView> Node::resize_vm(const std::string& name, std::uint64_t size_bytes
   return show_locked(name);
 }
 
+unsigned Node::worker_for_another() const {
+  const std::lock_guard lock(vms_mutex_);
+  std::vector<unsigned> taken;
+  for (const auto& [name, vm] : vms_) {
+    taken.push_back(vm->worker());
+  }
+  return least_crowded(taken, workers_->count());
+}
+
+Status Node::move_vm(const std::string& name, unsigned worker) {
+  const std::lock_guard lock(vms_mutex_);
+  const auto found = vms_.find(name);
+  if (found == vms_.end()) {
+    return no_such_vm(name);
+  }
+  if (worker >= workers_->count()) {
+    return invalid("there are workers 0 to " + std::to_string(workers_->count() - 1) + ", not " +
+                   std::to_string(worker));
+  }
+  found->second->move_to(worker);
+  return {};
+}
+
+void Node::balance_workers() {
+  const std::lock_guard lock(vms_mutex_);
+  std::vector<LoadAverages::Count> counts;
+  for (const auto& [name, vm] : vms_) {
+    counts.push_back({vm->client(), vm->worker(), pages_met(vm->device_statistics())});
+  }
+  const auto move = choose_move(loads_.update(clock_.now_ns(), counts), workers_->count());
+  for (const auto& [name, vm] : vms_) {
+    if (move && vm->client() == move->vm) {
+      log_info("vm_moved", {{"vm", name}, {"from", vm->worker()}, {"to", move->to}});
+      vm->move_to(move->to);
+    }
+  }
+}
+
 Status Node::remove_stranded(const std::string& name) {
   std::error_code error;
   std::filesystem::remove(arena_.path_of(kMapSuffix + name), error);
@@ -442,7 +490,8 @@ VmView Node::view_of(const VmExport& vm, const tmem::ClientStatistics& client) c
               .demotion_pages_per_second = options.demotion_pages_per_second,
               .total = client.total,
               .interval = memory.interval,
-              .reason = memory.reason};
+              .reason = memory.reason,
+              .worker = vm.worker()};
   show_counts(vm.device_statistics(), view);
   show_latency(store_->latency(vm.client()), view);
   return view;
@@ -502,7 +551,8 @@ NodeView Node::status_locked(const std::vector<tmem::ClientStatistics>& clients)
                 .intervals = figures.intervals,
                 .decisions = figures.decisions,
                 .target_changes = figures.target_changes,
-                .vm_count = vms_.size()};
+                .vm_count = vms_.size(),
+                .workers = workers_->count()};
   for (const tmem::ClientStatistics& client : clients) {
     view.patterns += client.patterns;
   }

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "frontend/ring/ring_server.h"
 #include "memory/arena.h"
+#include "node/balancer.h"
 #include "node/config.h"
 #include "node/controller.h"
 #include "node/interval_thread.h"
@@ -20,6 +21,7 @@
 #include "node/ring_clients.h"
 #include "node/vm_export.h"
 #include "node/vm_record.h"
+#include "node/workers.h"
 #include "tmem/store.h"
 
 namespace fallow::node {
@@ -57,13 +59,19 @@ class Node final : public Operations {
 
   [[nodiscard]] std::vector<VmLatency> latencies() const;
 
+  // Has another worker serve the VM, from some moment soon on. The node does it by itself, too.
+  Status move_vm(const std::string& name, unsigned worker);
+
  private:
   class StoreAccounts;
   class RingDoor;
   using Vms = std::map<std::string, std::unique_ptr<VmExport>>;
 
   Node(const Config& config, const Clock& clock, memory::Arena arena);
+  [[nodiscard]] VmHost host() { return {*store_, clock_, *workers_}; }
   [[nodiscard]] VmOptions options_for(const VmRecord& record) const;
+  [[nodiscard]] unsigned worker_for_another() const;
+  void balance_workers();
   void restore_vms();
   void restore_vm(const std::string& map_path);
   void remove_half_made_clients();
@@ -85,6 +93,8 @@ class Node final : public Operations {
   std::unique_ptr<tmem::Store> store_;
   std::unique_ptr<StoreAccounts> accounts_;
   std::unique_ptr<Controller> controller_;
+  std::unique_ptr<Workers> workers_;
+  LoadAverages loads_;  // the interval thread's
 
   std::mutex changes_mutex_;  // one VM comes or goes at a time; taken before vms_mutex_
   // VMs of a life before that could not be brought back, and why. Guarded by changes_mutex_.
