@@ -123,10 +123,15 @@ class Node::RingDoor final : public RingHost {
   Node& node_;
 };
 
-Node::Node(const Config& config, const Clock& clock, memory::Arena arena)
-    : config_(config), clock_(clock), started_ns_(clock.now_ns()), arena_(std::move(arena)) {}
+Node::Node(const Config& config, const Clock& clock, Listeners& listeners, memory::Arena arena)
+    : config_(config),
+      clock_(clock),
+      listeners_(listeners),
+      started_ns_(clock.now_ns()),
+      arena_(std::move(arena)) {}
 
-Result<std::unique_ptr<Node>> Node::create(const Config& config, const Clock& clock) {
+Result<std::unique_ptr<Node>> Node::create(const Config& config, const Clock& clock,
+                                           Listeners& listeners) {
   for (const std::string& folder : {config.run_dir, socket_folder(config), config.backing_dir}) {
     FALLOW_TRY(make_folder(folder));
   }
@@ -146,7 +151,7 @@ Result<std::unique_ptr<Node>> Node::create(const Config& config, const Clock& cl
   if (!arena) {
     return arena.error();
   }
-  std::unique_ptr<Node> node(new Node(config, clock, *std::move(arena)));
+  std::unique_ptr<Node> node(new Node(config, clock, listeners, *std::move(arena)));
   node->socket_group_ = *group;
   node->ring_socket_group_ = *ring_group;
   auto store = tmem::Store::create(node->arena_, clock);
@@ -272,7 +277,8 @@ Status Node::open_ring_door() {
                                     .socket_group = ring_socket_group_,
                                     .workers = config_.ring_workers,
                                     .epoch = arena_.epoch(),
-                                    .limits = {}});
+                                    .limits = {},
+                                    .listeners = &listeners_});
   if (!server) {
     return server.error();
   }

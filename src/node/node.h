@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/listeners.h"
 #include "frontend/ring/ring_server.h"
 #include "memory/arena.h"
 #include "node/balancer.h"
@@ -35,8 +36,10 @@ struct VmLatency {
 // Any thread, but for create(), start() and the end.
 class Node final : public Operations {
  public:
-  // Frames and store, no VMs yet. `clock` must outlive the node.
-  static Result<std::unique_ptr<Node>> create(const Config& config, const Clock& clock);
+  // Frames and store, no VMs yet. `clock` and `listeners`, which the VMs' sockets and the ring's
+  // come from, must outlive the node.
+  static Result<std::unique_ptr<Node>> create(const Config& config, const Clock& clock,
+                                              Listeners& listeners = Listeners::plain());
   // Brings the VMs of a life before back, adds those of the configuration that are new, and starts
   // the controller. A VM that cannot be brought back is told and left as it is; one of the
   // configuration that cannot be added is an error.
@@ -67,8 +70,8 @@ class Node final : public Operations {
   class RingDoor;
   using Vms = std::map<std::string, std::unique_ptr<VmExport>>;
 
-  Node(const Config& config, const Clock& clock, memory::Arena arena);
-  [[nodiscard]] VmHost host() { return {*store_, clock_, *workers_}; }
+  Node(const Config& config, const Clock& clock, Listeners& listeners, memory::Arena arena);
+  [[nodiscard]] VmHost host() { return {*store_, clock_, *workers_, listeners_}; }
   [[nodiscard]] VmOptions options_for(const VmRecord& record) const;
   [[nodiscard]] unsigned worker_for_another() const;
   void balance_workers();
@@ -86,6 +89,7 @@ class Node final : public Operations {
 
   const Config config_;
   const Clock& clock_;
+  Listeners& listeners_;
   const std::uint64_t started_ns_;
   std::optional<gid_t> socket_group_;
   std::optional<gid_t> ring_socket_group_;

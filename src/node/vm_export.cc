@@ -99,6 +99,7 @@ Status VmExport::export_device() {
   auto exported = VhostUserBlk::create(loop(), *device_,
                                        {.name = options_.name,
                                         .socket_path = options_.socket_path,
+                                        .listeners = &host_.listeners,
                                         .serial = options_.name,
                                         .recovered = restored_});
   if (!exported) {

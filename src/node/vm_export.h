@@ -45,6 +45,7 @@ struct VmHost {
   tmem::Store& store;
   const Clock& clock;
   Workers& workers;
+  Listeners& listeners;
 };
 
 // Created, asked and destroyed by any thread but a worker; only one at a time may create or
