@@ -43,11 +43,8 @@ class MovingVms : public testing::Test {
   std::unique_ptr<VerifyingDisk> add(const std::string& name, unsigned queues = 2) {
     const auto vm = node_->add_vm({name, kVmBytes, "", false});
     EXPECT_TRUE(vm.ok()) << vm.error().text;
-    // A page that is on its way from the backing file may be written there meanwhile.
-    auto disk = VerifyingDisk::open({.socket_path = vm->socket_path,
-                                     .pages = kVmPages,
-                                     .queues = queues,
-                                     .tearing = VerifyingDisk::Tearing::kAllowed});
+    auto disk =
+        VerifyingDisk::open({.socket_path = vm->socket_path, .pages = kVmPages, .queues = queues});
     EXPECT_TRUE(disk.ok()) << disk.error().text;
     return *std::move(disk);
   }
