@@ -35,7 +35,8 @@ Json json_of(const node::NodeView& node) {
           {"intervals", node.intervals},
           {"decisions", node.decisions},
           {"target_changes", node.target_changes},
-          {"vm_count", node.vm_count}};
+          {"vm_count", node.vm_count},
+          {"workers", node.workers}};
 }
 
 Json json_of(const node::VmView& vm) {
@@ -66,6 +67,7 @@ Json json_of(const node::VmView& vm) {
           {"backing_writes", vm.backing_writes},
           {"io_errors", vm.io_errors},
           {"lost_pages", vm.lost_pages},
+          {"worker", vm.worker},
           {"reason", vm.reason}};
 }
 

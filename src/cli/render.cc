@@ -89,7 +89,7 @@ std::string render(const node::NodeView& node) {
        {"memory", memory_line(node)},
        {"patterns", number(node.patterns) + " pages held without a frame"},
        {"compressed", compressed_line(node.compressed_pages, node.compressed_bytes)},
-       {"VMs", number(node.vm_count)},
+       {"VMs", number(node.vm_count) + ", served by " + number(node.workers) + " workers"},
        {"policy", node.policy},
        {"interval", format_ns(node.interval_ns)},
        {"controller", number(node.intervals) + " intervals, " + number(node.decisions) +
@@ -102,6 +102,7 @@ std::string render(const node::VmView& vm) {
        {"disk", format_size(vm.size_bytes) + ", blocks of " + number(vm.block_size) + " bytes"},
        {"socket", vm.socket_path + " (" + state_of(vm) + ")"},
        {"backing", vm.backing_path + " (" + format_pages(vm.backing_pages) + " in use)"},
+       {"served by", "worker " + number(vm.worker)},
        {"memory", format_pages(vm.used) + " of a target of " + format_pages(vm.target)},
        {"patterns", number(vm.patterns) + " pages held without a frame"},
        {"compression", node::compression_name(vm.compression) + ", " +

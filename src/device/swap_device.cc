@@ -397,7 +397,7 @@ void SwapDevice::finish_read(Transfer* transfer) {
 // A write is begun only with a transfer in hand: should memory refuse the page, its old version is
 // gone at once, and the new one must be on its way before anyone can ask.
 bool SwapDevice::may_change(std::uint64_t first, std::uint64_t count) const {
-  return transfers_.has_free() && !busy(first, count);
+  return transfers_.has_free() && !busy_or_read(first, count);
 }
 
 bool SwapDevice::step_write(IoRequest* request) {
@@ -549,7 +549,7 @@ bool SwapDevice::step_write_zeroes(IoRequest* request) {
 bool SwapDevice::discard_whole_pages(IoRequest* request, std::uint64_t first, std::uint64_t end) {
   const std::uint64_t count = std::min(kDiscardStepPages, end - first);
   Transfer* punch = extendable(Transfer::Kind::kPunch, request, first);
-  if (busy(first, count) || (punch == nullptr && !transfers_.has_free())) {
+  if (busy_or_read(first, count) || (punch == nullptr && !transfers_.has_free())) {
     return false;
   }
   bool in_backing = false;
@@ -575,13 +575,16 @@ bool SwapDevice::discard_whole_pages(IoRequest* request, std::uint64_t first, st
 // Transfers.
 
 bool SwapDevice::busy(std::uint64_t first, std::uint64_t count) const {
-  for (const Transfer* transfer : transfers_.active()) {
-    if (changes_pages(transfer->kind) && first < transfer->first_page + transfer->page_count &&
-        transfer->first_page < first + count) {
-      return true;
-    }
-  }
-  return false;
+  const auto& all = transfers_.active();
+  return std::any_of(all.begin(), all.end(), [=](const Transfer* transfer) {
+    return changes_pages(transfer->kind) && transfer->covers(first, count);
+  });
+}
+
+bool SwapDevice::busy_or_read(std::uint64_t first, std::uint64_t count) const {
+  const auto& all = transfers_.active();
+  return std::any_of(all.begin(), all.end(),
+                     [=](const Transfer* transfer) { return transfer->covers(first, count); });
 }
 
 Transfer* SwapDevice::start(Transfer::Kind kind, IoRequest* request, std::uint64_t first_page) {
@@ -725,7 +728,7 @@ void SwapDevice::demote_pages(std::span<PageKey> keys) {
     Transfer* transfer = extendable(Transfer::Kind::kDemote, nullptr, key.index);
     const bool room = transfer != nullptr ||
                       (transfers_.has_free() && demotions_under_way_ < kDemotionTransfersMax);
-    if (!room || demotion_allowance_ < 1 || busy(key.index, 1)) {
+    if (!room || demotion_allowance_ < 1 || busy_or_read(key.index, 1)) {
       continue;
     }
     if (transfer == nullptr) {

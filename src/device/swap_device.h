@@ -54,11 +54,10 @@ struct DeviceStatistics {
 //      but for moments within one call and for a page whose write is on its way to the backing
 //      store.
 //   2. A page that a transfer of kind write, demote, modify or punch covers is busy: no other
-//   request
-//      changes it, and only a demotion's page is read meanwhile (from memory).
+//      request changes it, and only a demotion's page is read meanwhile (from memory). One that a
+//      transfer reads is changed by nobody until it is read, so that no reader sees half a page.
 //   3. A page whose backing write failed is at kLost until it is written or discarded as a whole:
-//   it
-//      reads as an error, never as an older version.
+//      it reads as an error, never as an older version.
 // When the process is killed, a page that the pool has is in memory, whatever the map says; one
 // that it should have and has not is lost. So the map follows the pool when a page comes into
 // memory, and goes ahead of it when a page leaves.
@@ -134,6 +133,7 @@ class SwapDevice final : public BlockDevice {
   void store_page(IoRequest* request, std::uint64_t page, const std::byte* content);
   void write_to_backing(IoRequest* request, std::uint64_t page, const std::byte* content);
   [[nodiscard]] bool busy(std::uint64_t first, std::uint64_t count) const;
+  [[nodiscard]] bool busy_or_read(std::uint64_t first, std::uint64_t count) const;
 
   // Transfers.
   Transfer* start(Transfer::Kind kind, IoRequest* request, std::uint64_t first_page);

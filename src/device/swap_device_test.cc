@@ -217,6 +217,28 @@ TEST_F(SwapDeviceTest, readBehindAWriteUnderWay_waitsForIt) {
   EXPECT_EQ(bytes, data);
 }
 
+// The backing store may read and write a page at the same time, and then half of it is new.
+TEST_F(SwapDeviceTest, changeBehindAReadUnderWay_waitsForIt) {
+  for (const IoOp op : {IoOp::kWrite, IoOp::kDiscard}) {
+    store_->set_target(client_, 0);
+    const auto data = pattern(kPageSize, 1);
+    write(0, data);
+    std::vector<std::byte> bytes(kPageSize);
+    Waiting reading;
+    submit(&reading, IoOp::kRead, 0, kPageSize, bytes.data());
+    auto next = pattern(kPageSize, 2);
+    Waiting changing;
+    submit(&changing, op, 0, kPageSize, op == IoOp::kWrite ? next.data() : nullptr);
+    EXPECT_EQ(backing_->under_way(), 1u);
+    while (!changing.status) {
+      device_->poll();
+    }
+    EXPECT_EQ(reading.status, IoStatus::kOk);
+    EXPECT_EQ(bytes, data);
+    EXPECT_EQ(read(0, kPageSize), op == IoOp::kWrite ? next : std::vector<std::byte>(kPageSize));
+  }
+}
+
 TEST_F(SwapDeviceTest, moreWritesThanTransfers_allComplete) {
   store_->set_target(client_, 0);
   auto data = pattern(kPageSize, 1);

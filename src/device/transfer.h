@@ -32,6 +32,11 @@ struct Transfer {
   std::uint64_t page_count = 0;  // 0 for kSync; more than kPagesMax only for kPunch
   std::byte* buffer = nullptr;   // kPagesMax pages
   void* owner = nullptr;
+
+  // Any of those pages.
+  [[nodiscard]] bool covers(std::uint64_t first, std::uint64_t count) const {
+    return first < first_page + page_count && first_page < first + count;
+  }
 };
 
 class TransferPool {

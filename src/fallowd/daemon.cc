@@ -12,6 +12,7 @@
 #include "base/event_loop.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "fallowd/kept_listeners.h"
 #include "fallowd/service_manager.h"
 #include "node/control_service.h"
 #include "node/metrics.h"
@@ -74,6 +75,19 @@ Status watch_signals(EventLoop& loop, int signals) {
   });
 }
 
+// However the daemon ends, what it listened on is left to its next life; only a VM that is removed
+// before takes its socket along.
+class LeavesListeners {
+ public:
+  explicit LeavesListeners(KeptListeners& listeners) : listeners_(listeners) {}
+  ~LeavesListeners() { listeners_.leave_to_next_life(); }
+  LeavesListeners(const LeavesListeners&) = delete;
+  LeavesListeners& operator=(const LeavesListeners&) = delete;
+
+ private:
+  KeptListeners& listeners_;
+};
+
 }  // namespace
 
 Status run_daemon(const node::Config& config) {
@@ -89,10 +103,12 @@ Status run_daemon(const node::Config& config) {
   }
   FALLOW_TRY(watch_signals(**loop, signals->get()));
   const SystemClock clock;
-  const auto node = node::Node::create(config, clock);
+  KeptListeners listeners;
+  const auto node = node::Node::create(config, clock, listeners);
   if (!node) {
     return node.error();
   }
+  const LeavesListeners leaves(listeners);
   const auto control = node::ControlServer::create(config.control_socket, **loop, **node);
   if (!control) {
     return control.error();
@@ -102,6 +118,7 @@ Status run_daemon(const node::Config& config) {
     return metrics.error();
   }
   FALLOW_TRY((*node)->start());
+  listeners.drop_unclaimed();
   FALLOW_TRY(keep_watchdog_fed(**loop, **node));
   notify_ready();
   (*loop)->run();

@@ -4,6 +4,7 @@
 #include <functional>
 #include <optional>
 #include <set>
+#include <thread>
 
 // Errors as values: no exception leaves the parser.
 #define TOML_EXCEPTIONS 0
@@ -27,7 +28,7 @@ constexpr std::uint64_t kIntervalNsMax = 3'600'000'000'000;
 constexpr std::uint64_t kHistoryMax = 100'000;
 // sun_path less its final 0.
 constexpr std::size_t kSocketPathMax = 107;
-constexpr unsigned kRingWorkersMax = 64;
+constexpr unsigned kWorkersMax = 64;
 
 using Errors = std::vector<ConfigError>;
 
@@ -260,6 +261,14 @@ Result<LogLevel> parse_level(const std::string& text) {
   return invalid("'" + text + "' must be debug, info, warning or error");
 }
 
+Result<unsigned> parse_workers(const std::string& text) {
+  const Result<std::uint64_t> count = parse_count(text);
+  if (!count || *count == 0 || *count > kWorkersMax) {
+    return invalid("'" + text + "' must be from 1 to " + std::to_string(kWorkersMax));
+  }
+  return static_cast<unsigned>(*count);
+}
+
 void read_node(TableReader& reader, Config& config) {
   if (!reader.take<std::uint64_t>("memory", &config.memory_bytes, parse_memory)) {
     reader.missing("memory", "\"4G\"");
@@ -268,6 +277,7 @@ void read_node(TableReader& reader, Config& config) {
                              parse_pages_per_frame);
   reader.take<std::string>("arena", &config.arena_dir, parse_folder);
   reader.take<std::string>("run_dir", &config.run_dir, parse_folder);
+  reader.take<unsigned>("workers", &config.workers, parse_workers);
   config.control_socket = config.run_dir + "/control.sock";
   if (!reader.take<std::string>("control_socket", &config.control_socket, parse_socket)) {
     const auto fits = parse_socket(config.control_socket);
@@ -295,19 +305,11 @@ Result<std::string> parse_ring_socket(const std::string& text) {
   return text == "off" ? Result<std::string>(std::string()) : parse_socket(text);
 }
 
-Result<unsigned> parse_ring_workers(const std::string& text) {
-  const Result<std::uint64_t> count = parse_count(text);
-  if (!count || *count == 0 || *count > kRingWorkersMax) {
-    return invalid("'" + text + "' must be from 1 to " + std::to_string(kRingWorkersMax));
-  }
-  return static_cast<unsigned>(*count);
-}
-
 void read_ring(TableReader& reader, Config& config) {
   config.ring_socket = config.run_dir + "/ring.sock";
   reader.take<std::string>("socket", &config.ring_socket, parse_ring_socket);
   reader.take<std::string>("socket_group", &config.ring_socket_group, parse_group);
-  reader.take<unsigned>("workers", &config.ring_workers, parse_ring_workers);
+  reader.take<unsigned>("workers", &config.ring_workers, parse_workers);
 }
 
 void read_metrics(TableReader& reader, Config& config) {
@@ -421,6 +423,10 @@ void refuse_unknown_sections(const toml::table& root, Errors& errors) {
 }
 
 }  // namespace
+
+unsigned default_workers() {
+  return std::clamp(std::thread::hardware_concurrency(), 1u, 4u);
+}
 
 ConfigReading read_config(std::string_view text) {
   ConfigReading reading;

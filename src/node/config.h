@@ -14,6 +14,9 @@
 
 namespace fallow::node {
 
+// One for each processor that the process may use, up to four.
+unsigned default_workers();
+
 struct Config {
   // [node]
   std::uint64_t memory_bytes = 0;                // what this host contributes
@@ -21,6 +24,7 @@ struct Config {
   std::string arena_dir = "/dev/shm";
   std::string run_dir = "/run/fallow";
   std::string control_socket{};  // run_dir/control.sock when the file does not say
+  unsigned workers = default_workers();
   // [policy]
   std::string policy_spec = "smart-alloc:P=2";
   std::uint64_t interval_ns = 1'000'000'000;

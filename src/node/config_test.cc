@@ -40,6 +40,8 @@ TEST(ReadConfig, OnlyMemory_restIsDefault) {
   EXPECT_EQ(reading.config.control_socket, "/run/fallow/control.sock");
   EXPECT_EQ(reading.config.interval_ns, 1'000'000'000u);
   EXPECT_EQ(reading.config.demotion_pages_per_second, 0u);
+  EXPECT_GE(reading.config.workers, 1u);
+  EXPECT_LE(reading.config.workers, 4u);
 }
 
 TEST(ReadConfig, EveryKey_isRead) {
@@ -48,6 +50,7 @@ TEST(ReadConfig, EveryKey_isRead) {
 memory = "64M"
 arena = "/dev/hugepages"
 run_dir = "/tmp/f"
+workers = 7
 [policy]
 spec = "smart-alloc:P=6,threshold=10"
 interval = "250ms"
@@ -74,6 +77,7 @@ size = 8192
   const Config& config = reading.config;
   EXPECT_EQ(config.arena_dir, "/dev/hugepages");
   EXPECT_EQ(config.control_socket, "/tmp/f/control.sock");
+  EXPECT_EQ(config.workers, 7u);
   EXPECT_EQ(config.policy_spec, "smart-alloc:P=6,threshold=10");
   EXPECT_EQ(config.interval_ns, 250'000'000u);
   EXPECT_EQ(config.history, 5u);
@@ -156,6 +160,9 @@ TEST(ReadConfig, BadValues_refusedWithTheirLine) {
   EXPECT_THAT(error_in("node", "arena = \"relative\""), HasSubstr("must be absolute"));
   EXPECT_THAT(error_in("node", "control_socket = \"/" + std::string(120, 'x') + "\""),
               HasSubstr("at most 107"));
+  EXPECT_THAT(error_in("node", "workers = 0"), HasSubstr("from 1 to 64"));
+  EXPECT_THAT(error_in("node", "workers = 65"), HasSubstr("from 1 to 64"));
+  EXPECT_THAT(error_in("ring", "workers = \"many\""), HasSubstr("from 1 to 64"));
   EXPECT_THAT(error_in("policy", "spec = \"clever\""), HasSubstr("no policy is called 'clever'"));
   EXPECT_THAT(error_in("policy", "spec = \"smart-alloc:P=0\""), HasSubstr("above 0"));
   EXPECT_THAT(error_in("policy", "interval = \"5ms\""), HasSubstr("from 10ms"));

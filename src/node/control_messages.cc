@@ -68,6 +68,7 @@ void write(const NodeView& view, v1::Node* message) {
   message->set_vm_count(view.vm_count);
   message->set_compressed_pages(view.compressed_pages);
   message->set_compressed_bytes(view.compressed_bytes);
+  message->set_workers(view.workers);
 }
 
 NodeView read(const v1::Node& message) {
@@ -86,6 +87,7 @@ NodeView read(const v1::Node& message) {
   view.vm_count = message.vm_count();
   view.compressed_pages = message.compressed_pages();
   view.compressed_bytes = message.compressed_bytes();
+  view.workers = message.workers();
   return view;
 }
 
@@ -118,6 +120,7 @@ void write(const VmView& view, v1::Vm* message) {
   message->set_compress(compression_name(view.compression));
   message->set_compressed_pages(view.compressed_pages);
   message->set_compressed_bytes(view.compressed_bytes);
+  message->set_worker(view.worker);
 }
 
 VmView read(const v1::Vm& message) {
@@ -151,6 +154,7 @@ VmView read(const v1::Vm& message) {
   view.compression = compression ? *compression : tmem::Compression::kOff;
   view.compressed_pages = message.compressed_pages();
   view.compressed_bytes = message.compressed_bytes();
+  view.worker = message.worker();
   return view;
 }
 

@@ -64,6 +64,11 @@ void show_counts(const DeviceStatistics& device, VmView& view) {
   view.lost_pages = device.lost_pages;
 }
 
+std::uint64_t pages_met(const DeviceStatistics& device) {
+  return device.memory_reads + device.backing_reads + device.hole_reads + device.memory_writes +
+         device.backing_writes;
+}
+
 void show_latency(const tmem::LatencySnapshot& latency, VmView& view) {
   view.put_p50_ns = latency.put_ns.quantile(0.5);
   view.put_p99_ns = latency.put_ns.quantile(0.99);
@@ -118,10 +123,15 @@ class Node::RingDoor final : public RingHost {
   Node& node_;
 };
 
-Node::Node(const Config& config, const Clock& clock, memory::Arena arena)
-    : config_(config), clock_(clock), started_ns_(clock.now_ns()), arena_(std::move(arena)) {}
+Node::Node(const Config& config, const Clock& clock, Listeners& listeners, memory::Arena arena)
+    : config_(config),
+      clock_(clock),
+      listeners_(listeners),
+      started_ns_(clock.now_ns()),
+      arena_(std::move(arena)) {}
 
-Result<std::unique_ptr<Node>> Node::create(const Config& config, const Clock& clock) {
+Result<std::unique_ptr<Node>> Node::create(const Config& config, const Clock& clock,
+                                           Listeners& listeners) {
   for (const std::string& folder : {config.run_dir, socket_folder(config), config.backing_dir}) {
     FALLOW_TRY(make_folder(folder));
   }
@@ -142,7 +152,7 @@ Result<std::unique_ptr<Node>> Node::create(const Config& config, const Clock& cl
   if (!arena) {
     return arena.error();
   }
-  std::unique_ptr<Node> node(new Node(config, clock, *std::move(arena)));
+  std::unique_ptr<Node> node(new Node(config, clock, listeners, *std::move(arena)));
   node->socket_group_ = *group;
   node->ring_socket_group_ = *ring_group;
   auto store = tmem::Store::create(node->arena_, clock);
@@ -150,6 +160,11 @@ Result<std::unique_ptr<Node>> Node::create(const Config& config, const Clock& cl
     return store.error();
   }
   node->store_ = *std::move(store);
+  auto workers = Workers::start(config.workers);
+  if (!workers) {
+    return workers.error();
+  }
+  node->workers_ = *std::move(workers);
   node->ring_clients_ = std::make_unique<RingClients>(*node->store_, clock);
   node->accounts_ = std::make_unique<StoreAccounts>(*node->store_);
   node->controller_ =
@@ -164,6 +179,7 @@ Status Node::start() {
   auto thread = IntervalThread::start(config_.interval_ns, [this] {
     controller_->tick();
     ring_clients_->give_up_the_lost();
+    balance_workers();
   });
   if (!thread) {
     return thread.error();
@@ -224,7 +240,7 @@ void Node::restore_vm(const std::string& map_path) {
   if (!record || record->request.name != name) {
     return strand(record ? failed("its map describes another VM") : record.error());
   }
-  auto vm = VmExport::restore(*store_, clock_, options_for(*record), std::move(*map));
+  auto vm = VmExport::restore(host(), options_for(*record), std::move(*map));
   if (!vm) {
     return strand(vm.error());
   }
@@ -263,7 +279,8 @@ Status Node::open_ring_door() {
                                     .socket_group = ring_socket_group_,
                                     .workers = config_.ring_workers,
                                     .epoch = arena_.epoch(),
-                                    .limits = {}});
+                                    .limits = {},
+                                    .listeners = &listeners_});
   if (!server) {
     return server.error();
   }
@@ -314,9 +331,7 @@ Node::~Node() {
   ring_server_.reset();  // its clients' pages stay for the next life
   const std::lock_guard changes(changes_mutex_);
   for (const auto& [name, vm] : vms_) {
-    if (!vm->idle_and_empty()) {
-      vm->keep();
-    }
+    vm->keep_if_used();
   }
   vms_.clear();
 }
@@ -340,7 +355,8 @@ VmOptions Node::options_for(const VmRecord& record) const {
           .compression = request.compression,
           .map_path = arena_.path_of(kMapSuffix + request.name),
           .description = describe(record),
-          .identity = record.identity};
+          .identity = record.identity,
+          .worker = worker_for_another()};
 }
 
 Result<VmView> Node::add_vm(const VmRequest& request) {
@@ -365,7 +381,7 @@ Result<VmView> Node::add_vm(const VmRequest& request) {
     return failed("there are " + std::to_string(kVmsMax) + " VMs already, as many as there can be");
   }
   const VmRecord record{request, config_.block_size, make_identity()};
-  auto vm = VmExport::create(*store_, clock_, options_for(record));
+  auto vm = VmExport::create(host(), options_for(record));
   if (!vm) {
     return vm.error();
   }
@@ -420,6 +436,44 @@ Result<VmView> Node::resize_vm(const std::string& name, std::uint64_t size_bytes
   return show_locked(name);
 }
 
+unsigned Node::worker_for_another() const {
+  const std::lock_guard lock(vms_mutex_);
+  std::vector<unsigned> taken;
+  for (const auto& [name, vm] : vms_) {
+    taken.push_back(vm->worker());
+  }
+  return least_crowded(taken, workers_->count());
+}
+
+Status Node::move_vm(const std::string& name, unsigned worker) {
+  const std::lock_guard lock(vms_mutex_);
+  const auto found = vms_.find(name);
+  if (found == vms_.end()) {
+    return no_such_vm(name);
+  }
+  if (worker >= workers_->count()) {
+    return invalid("there are workers 0 to " + std::to_string(workers_->count() - 1) + ", not " +
+                   std::to_string(worker));
+  }
+  found->second->move_to(worker);
+  return {};
+}
+
+void Node::balance_workers() {
+  const std::lock_guard lock(vms_mutex_);
+  std::vector<LoadAverages::Count> counts;
+  for (const auto& [name, vm] : vms_) {
+    counts.push_back({vm->client(), vm->worker(), pages_met(vm->device_statistics())});
+  }
+  const auto move = choose_move(loads_.update(clock_.now_ns(), counts), workers_->count());
+  for (const auto& [name, vm] : vms_) {
+    if (move && vm->client() == move->vm) {
+      log_info("vm_moved", {{"vm", name}, {"from", vm->worker()}, {"to", move->to}});
+      vm->move_to(move->to);
+    }
+  }
+}
+
 Status Node::remove_stranded(const std::string& name) {
   std::error_code error;
   std::filesystem::remove(arena_.path_of(kMapSuffix + name), error);
@@ -449,7 +503,8 @@ VmView Node::view_of(const VmExport& vm, const tmem::ClientStatistics& client) c
               .demotion_pages_per_second = options.demotion_pages_per_second,
               .total = client.total,
               .interval = memory.interval,
-              .reason = memory.reason};
+              .reason = memory.reason,
+              .worker = vm.worker()};
   show_counts(vm.device_statistics(), view);
   show_latency(store_->latency(vm.client()), view);
   return view;
@@ -509,7 +564,8 @@ NodeView Node::status_locked(const std::vector<tmem::ClientStatistics>& clients)
                 .intervals = figures.intervals,
                 .decisions = figures.decisions,
                 .target_changes = figures.target_changes,
-                .vm_count = vms_.size()};
+                .vm_count = vms_.size(),
+                .workers = workers_->count()};
   for (const tmem::ClientStatistics& client : clients) {
     view.patterns += client.patterns;
     view.compressed_pages += client.compressed_pages;

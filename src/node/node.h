@@ -11,8 +11,10 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/listeners.h"
 #include "frontend/ring/ring_server.h"
 #include "memory/arena.h"
+#include "node/balancer.h"
 #include "node/config.h"
 #include "node/controller.h"
 #include "node/interval_thread.h"
@@ -20,6 +22,7 @@
 #include "node/ring_clients.h"
 #include "node/vm_export.h"
 #include "node/vm_record.h"
+#include "node/workers.h"
 #include "tmem/store.h"
 
 namespace fallow::node {
@@ -33,8 +36,10 @@ struct VmLatency {
 // Any thread, but for create(), start() and the end.
 class Node final : public Operations {
  public:
-  // Frames and store, no VMs yet. `clock` must outlive the node.
-  static Result<std::unique_ptr<Node>> create(const Config& config, const Clock& clock);
+  // Frames and store, no VMs yet. `clock` and `listeners`, which the VMs' sockets and the ring's
+  // come from, must outlive the node.
+  static Result<std::unique_ptr<Node>> create(const Config& config, const Clock& clock,
+                                              Listeners& listeners = Listeners::plain());
   // Brings the VMs of a life before back, adds those of the configuration that are new, and starts
   // the controller. A VM that cannot be brought back is told and left as it is; one of the
   // configuration that cannot be added is an error.
@@ -57,13 +62,19 @@ class Node final : public Operations {
 
   [[nodiscard]] std::vector<VmLatency> latencies() const;
 
+  // Has another worker serve the VM, from some moment soon on. The node does it by itself, too.
+  Status move_vm(const std::string& name, unsigned worker);
+
  private:
   class StoreAccounts;
   class RingDoor;
   using Vms = std::map<std::string, std::unique_ptr<VmExport>>;
 
-  Node(const Config& config, const Clock& clock, memory::Arena arena);
+  Node(const Config& config, const Clock& clock, Listeners& listeners, memory::Arena arena);
+  [[nodiscard]] VmHost host() { return {*store_, clock_, *workers_, listeners_}; }
   [[nodiscard]] VmOptions options_for(const VmRecord& record) const;
+  [[nodiscard]] unsigned worker_for_another() const;
+  void balance_workers();
   void restore_vms();
   void restore_vm(const std::string& map_path);
   void remove_half_made_clients();
@@ -78,6 +89,7 @@ class Node final : public Operations {
 
   const Config config_;
   const Clock& clock_;
+  Listeners& listeners_;
   const std::uint64_t started_ns_;
   std::optional<gid_t> socket_group_;
   std::optional<gid_t> ring_socket_group_;
@@ -85,6 +97,8 @@ class Node final : public Operations {
   std::unique_ptr<tmem::Store> store_;
   std::unique_ptr<StoreAccounts> accounts_;
   std::unique_ptr<Controller> controller_;
+  std::unique_ptr<Workers> workers_;
+  LoadAverages loads_;  // the interval thread's
 
   std::mutex changes_mutex_;  // one VM comes or goes at a time; taken before vms_mutex_
   // VMs of a life before that could not be brought back, and why. Guarded by changes_mutex_.

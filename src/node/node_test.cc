@@ -278,6 +278,27 @@ TEST_F(NodeTest, Restart_vmsAreBackWithTheirPages) {
   EXPECT_EQ(data, page_of(7));
 }
 
+TEST_F(NodeTest, Restart_vmWhoseGuestIsNotBackYet_staysThoughItHoldsNothing) {
+  ASSERT_TRUE(node().add_vm({"a", kVmBytes, "", false}).ok());
+  auto front = TestFrontEnd::connect(node().show_vm("a")->socket_path, {});
+  ASSERT_TRUE(front.ok());
+  for (int life = 0; life < 3; ++life) {
+    node_.reset();
+    ASSERT_TRUE(node().start().ok());
+    ASSERT_EQ(node().list_vms().vms.size(), 1u) << life;
+  }
+  {
+    auto again = TestFrontEnd::connect(node().show_vm("a")->socket_path, {});
+    ASSERT_TRUE(again.ok());
+  }
+  while (node().show_vm("a")->connected) {
+    std::this_thread::yield();
+  }
+  node_.reset();
+  ASSERT_TRUE(node().start().ok());
+  EXPECT_EQ(node().list_vms().vms.size(), 0u);  // it was there and left, and held nothing
+}
+
 TEST_F(NodeTest, AddVm_compressed_needsTheNodesRoomForIt) {
   const VmRequest request{"a", kVmBytes, "", false, tmem::Compression::kLz4};
   EXPECT_THAT(error_of(request), HasSubstr("'compression'"));

@@ -25,6 +25,7 @@ struct NodeView {
   std::uint64_t decisions = 0;  // ticks in which the policy was asked
   std::uint64_t target_changes = 0;
   std::uint64_t vm_count = 0;
+  std::uint32_t workers = 0;  // threads that serve the VMs' disks
 };
 
 struct VmView {
@@ -57,6 +58,7 @@ struct VmView {
   std::uint64_t io_errors = 0;
   std::uint64_t lost_pages = 0;  // answer with an error until they are written
   std::string reason{};          // of the last decision for this VM; empty before the first
+  std::uint32_t worker = 0;      // that serves the disk now
 };
 
 // A process that keeps pages here over a ring.

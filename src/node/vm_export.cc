@@ -7,44 +7,44 @@
 #include <future>
 
 #include "base/check.h"
+#include "base/log.h"
 
 namespace fallow::node {
 
-Result<std::unique_ptr<VmExport>> VmExport::create(tmem::Store& store, const Clock& clock,
-                                                   const VmOptions& options) {
-  std::unique_ptr<VmExport> vm(new VmExport(store, options));
-  FALLOW_TRY(vm->open(clock));
+Result<std::unique_ptr<VmExport>> VmExport::create(const VmHost& host, const VmOptions& options) {
+  std::unique_ptr<VmExport> vm(new VmExport(host, options));
+  FALLOW_TRY(vm->open());
   return vm;
 }
 
 // The backing file comes first: it is what an operator gets wrong, and it is refused unchanged.
-Status VmExport::open(const Clock& clock) {
+Status VmExport::open() {
   Result<std::unique_ptr<BackingFile>> backing = BackingFile::open(options_.backing);
   if (!backing) {
     return backing.error();
   }
   has_backing_ = true;
-  const Result<ClientId> client = store_.add_client(options_.name);
+  const Result<ClientId> client = host_.store.add_client(options_.name);
   FALLOW_TRY(client);
   client_ = *client;
   has_client_ = true;
-  FALLOW_TRY(store_.set_compression(client_, options_.compression));
-  FALLOW_TRY(make_device(clock, *std::move(backing)));
-  return serve(clock);
+  FALLOW_TRY(host_.store.set_compression(client_, options_.compression));
+  FALLOW_TRY(make_device(*std::move(backing)));
+  return serve();
 }
 
-Result<std::unique_ptr<VmExport>> VmExport::restore(tmem::Store& store, const Clock& clock,
-                                                    const VmOptions& options, LocationMap map) {
-  std::unique_ptr<VmExport> vm(new VmExport(store, options));
+Result<std::unique_ptr<VmExport>> VmExport::restore(const VmHost& host, const VmOptions& options,
+                                                    LocationMap map) {
+  std::unique_ptr<VmExport> vm(new VmExport(host, options));
   vm->kept_ = true;  // whatever goes wrong, its pages stay
-  FALLOW_TRY(vm->reopen(clock, std::move(map)));
+  FALLOW_TRY(vm->reopen(std::move(map)));
   vm->kept_ = false;
   return vm;
 }
 
-Status VmExport::reopen(const Clock& clock, LocationMap map) {
+Status VmExport::reopen(LocationMap map) {
   restored_ = true;
-  const auto client = store_.find_client(options_.name);
+  const auto client = host_.store.find_client(options_.name);
   if (!client) {
     return failed("its pages are not in the arena");
   }
@@ -55,22 +55,15 @@ Status VmExport::reopen(const Clock& clock, LocationMap map) {
   if (!backing) {
     return backing.error();
   }
-  auto device = SwapDevice::recover(store_, client_, clock, *std::move(backing), device_options(),
-                                    std::move(map));
+  auto device = SwapDevice::recover(host_.store, client_, host_.clock, *std::move(backing),
+                                    device_options(), std::move(map));
   if (!device) {
     return device.error();
   }
   device_ = *std::move(device);
   has_client_ = true;
   has_backing_ = true;
-  return serve(clock);
-}
-
-Status VmExport::serve(const Clock& clock) {
-  FALLOW_TRY(export_device());
-  ring_disk_ = std::make_unique<RingDisk>(*loop_, *device_, clock, options_.identity);
-  FALLOW_TRY(open_to_group());
-  return start_loop();
+  return serve();
 }
 
 DeviceOptions VmExport::device_options() const {
@@ -81,8 +74,9 @@ DeviceOptions VmExport::device_options() const {
           .description = options_.description};
 }
 
-Status VmExport::make_device(const Clock& clock, std::unique_ptr<BackingStore> backing) {
-  auto device = SwapDevice::create(store_, client_, clock, std::move(backing), device_options());
+Status VmExport::make_device(std::unique_ptr<BackingStore> backing) {
+  auto device =
+      SwapDevice::create(host_.store, client_, host_.clock, std::move(backing), device_options());
   if (!device) {
     return device.error();
   }
@@ -90,15 +84,23 @@ Status VmExport::make_device(const Clock& clock, std::unique_ptr<BackingStore> b
   return {};
 }
 
+Status VmExport::serve() {
+  return ask_worker([this] { return begin_here(); });
+}
+
+// Nobody can connect before it returns.
+Status VmExport::begin_here() {
+  FALLOW_TRY(export_device());
+  ring_disk_ = std::make_unique<RingDisk>(loop(), *device_, host_.clock, options_.identity);
+  FALLOW_TRY(open_to_group());
+  return start_demotion();
+}
+
 Status VmExport::export_device() {
-  auto loop = EventLoop::create();
-  if (!loop) {
-    return loop.error();
-  }
-  loop_ = *std::move(loop);
-  auto exported = VhostUserBlk::create(*loop_, *device_,
+  auto exported = VhostUserBlk::create(loop(), *device_,
                                        {.name = options_.name,
                                         .socket_path = options_.socket_path,
+                                        .listeners = &host_.listeners,
                                         .serial = options_.name,
                                         .recovered = restored_});
   if (!exported) {
@@ -122,22 +124,29 @@ Status VmExport::open_to_group() {
   return {};
 }
 
-Status VmExport::start_loop() {
+Status VmExport::start_demotion() {
   if (options_.demotion_pages_per_second > 0) {
-    FALLOW_TRY(loop_->every_ns(SwapDevice::kDemotionPeriodNs, [this] { device_->demote(); }));
+    const auto timer =
+        loop().every_ns(SwapDevice::kDemotionPeriodNs, [this] { device_->demote(); });
+    FALLOW_TRY(timer);
+    demotion_timer_ = *timer;
   }
-  auto thread = run_on_thread(*loop_, "vm " + options_.name);
-  FALLOW_TRY(thread);
-  thread_ = *std::move(thread);
   return {};
 }
 
-VmExport::~VmExport() {
-  if (thread_.joinable()) {
-    stop_loop();
+void VmExport::stop_demotion() {
+  if (demotion_timer_) {
+    loop().cancel(*std::exchange(demotion_timer_, std::nullopt));
   }
-  ring_disk_.reset();
-  export_.reset();
+}
+
+VmExport::~VmExport() {
+  if (export_ != nullptr) {
+    stop_serving();
+  }
+  if (keep_if_used_ && !device_->empty()) {
+    kept_ = true;
+  }
   if (kept_) {
     if (device_ != nullptr) {
       device_->keep();
@@ -149,13 +158,86 @@ VmExport::~VmExport() {
   }
   device_.reset();
   if (has_client_) {
-    CHECK(store_.remove_client(client_).ok());
+    CHECK(host_.store.remove_client(client_).ok());
   }
 }
 
-void VmExport::stop_loop() {
-  loop_->post([this] { ring_disk_->stop([this] { export_->stop([this] { loop_->stop(); }); }); });
-  thread_.join();
+void VmExport::keep_if_used() {
+  const ExportStatistics served = export_statistics();
+  const bool awaited = restored_ && served.connections == 0;
+  kept_ = served.connected || awaited;
+  keep_if_used_ = true;
+}
+
+void VmExport::stop_serving() {
+  std::promise<void> ended;
+  give_to_worker([&] { end_here([&] { ended.set_value(); }); });
+  ended.get_future().wait();
+}
+
+void VmExport::end_here(std::function<void()> ended) {
+  stop_demotion();
+  const auto end_export = [this, ended = std::move(ended)] {
+    ring_disk_.reset();
+    export_->stop([this, ended] {
+      export_.reset();
+      ended();
+    });
+  };
+  if (ring_disk_ != nullptr) {
+    ring_disk_->stop(end_export);
+  } else {
+    end_export();
+  }
+}
+
+unsigned VmExport::worker() const {
+  const std::lock_guard lock(home_mutex_);
+  return worker_;
+}
+
+void VmExport::give_to_worker(std::function<void()> work) {
+  const std::lock_guard lock(home_mutex_);
+  if (moving_) {
+    for_later_.push_back(std::move(work));
+  } else {
+    loop().post(std::move(work));
+  }
+}
+
+Status VmExport::ask_worker(const std::function<Status()>& work) {
+  std::promise<Status> answer;
+  give_to_worker([&] { answer.set_value(work()); });
+  return answer.get_future().get();
+}
+
+void VmExport::move_to(unsigned worker) {
+  const std::lock_guard lock(home_mutex_);
+  if (!moving_ && worker != worker_) {
+    moving_ = true;
+    loop().post([this, worker] { leave_for(worker); });
+  }
+}
+
+void VmExport::leave_for(unsigned worker) {
+  stop_demotion();
+  ring_disk_->leave_loop();
+  export_->move_to(host_.workers.loop(worker), [this, worker] { arrive_at(worker); });
+}
+
+// On the next worker's thread.
+void VmExport::arrive_at(unsigned worker) {
+  const std::lock_guard lock(home_mutex_);
+  worker_ = worker;
+  ring_disk_->join_loop(loop());
+  if (const auto started = start_demotion(); !started) {
+    log_error("demotion_stopped", {{"vm", options_.name}, {"detail", started.error().text}});
+  }
+  moving_ = false;
+  for (auto& work : for_later_) {
+    loop().post(std::move(work));
+  }
+  for_later_.clear();
 }
 
 VmOptions VmExport::options() const {
@@ -164,15 +246,12 @@ VmOptions VmExport::options() const {
 }
 
 Status VmExport::grow(std::uint64_t size_bytes, const std::string& description) {
-  std::promise<Status> grown;
-  loop_->post([&] {
-    const Status done = device_->grow(size_bytes, description);
-    if (done) {
-      export_->size_changed();
-    }
-    grown.set_value(done);
+  const Status grown = ask_worker([&]() -> Status {
+    FALLOW_TRY(device_->grow(size_bytes, description));
+    export_->size_changed();
+    return {};
   });
-  FALLOW_TRY(grown.get_future().get());
+  FALLOW_TRY(grown);
   const std::lock_guard lock(options_mutex_);
   options_.size_bytes = size_bytes;
   options_.backing.size_bytes = size_bytes;
@@ -182,7 +261,7 @@ Status VmExport::grow(std::uint64_t size_bytes, const std::string& description) 
 
 void VmExport::attach(ring::Connection connection) {
   auto shared = std::make_shared<ring::Connection>(std::move(connection));
-  loop_->post([this, shared] { ring_disk_->adopt(std::move(*shared)); });
+  give_to_worker([this, shared] { ring_disk_->adopt(std::move(*shared)); });
 }
 
 // While the device still holds its lock: a new life's file of the same name must not be hit.

@@ -179,7 +179,7 @@ class Fixture {
   Status welcome(Attach attach, Connection& connection) {
     if (attach == Attach::kDisk) {
       sessions_.add(std::move(connection),
-                    std::make_unique<DiskAttachment>(*loop_, device_, Secret{}, Secret{}),
+                    std::make_unique<DiskAttachment>(sessions_.seat(), device_, Secret{}, Secret{}),
                     [](Session::End) {});
       return {};
     }

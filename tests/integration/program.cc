@@ -28,7 +28,8 @@ std::string read_file(const std::string& path) {
 
 // Standard input, output and error from and to files: no pipe can fill up.
 pid_t start(const std::vector<std::string>& arguments, const std::string& in,
-            const std::string& out, const std::string& err) {
+            const std::string& out, const std::string& err,
+            const std::function<void()>& prepare = {}) {
   std::vector<char*> argv;
   for (const std::string& argument : arguments) {
     argv.push_back(const_cast<char*>(argument.c_str()));
@@ -44,6 +45,9 @@ pid_t start(const std::vector<std::string>& arguments, const std::string& in,
     redirect(in, O_RDONLY, 0);
     redirect(out, O_WRONLY | O_CREAT | O_APPEND, 1);
     redirect(err, O_WRONLY | O_CREAT | O_APPEND, 2);
+    if (prepare) {
+      prepare();
+    }
     ::execv(argv[0], argv.data());
     ::_exit(127);
   }
@@ -86,8 +90,9 @@ Outcome run(const std::vector<std::string>& arguments, const std::string& input,
   return outcome;
 }
 
-Background::Background(const std::vector<std::string>& arguments, const std::string& log_path)
-    : pid_(start(arguments, "/dev/null", log_path, log_path)) {}
+Background::Background(const std::vector<std::string>& arguments, const std::string& log_path,
+                       const std::function<void()>& prepare)
+    : pid_(start(arguments, "/dev/null", log_path, log_path, prepare)) {}
 
 Background::~Background() {
   if (pid_ > 0) {
@@ -104,7 +109,7 @@ int Background::end(int signal) {
   return wait_for(std::exchange(pid_, -1));
 }
 
-Daemon::Daemon(Options options) {
+Daemon::Daemon(Options options) : prepare_(std::move(options.prepare)) {
   const std::string backing =
       options.backing_dir.empty() ? dir_.path() + "/backing" : options.backing_dir;
   std::filesystem::create_directories(backing);
@@ -121,7 +126,8 @@ Daemon::Daemon(Options options) {
 
 void Daemon::start() {
   process_ = std::make_unique<Background>(
-      std::vector<std::string>{bin("fallowd"), "--config", config_path()}, dir_.path() + "/log");
+      std::vector<std::string>{bin("fallowd"), "--config", config_path()}, dir_.path() + "/log",
+      prepare_);
 }
 
 bool Daemon::wait_ready() {

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <sys/types.h>
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -28,7 +29,9 @@ Outcome run(const std::vector<std::string>& arguments, const std::string& input 
 // Runs until it goes out of scope or end() is called.
 class Background {
  public:
-  Background(const std::vector<std::string>& arguments, const std::string& log_path);
+  // `prepare` is called in the new process, before it becomes the program.
+  Background(const std::vector<std::string>& arguments, const std::string& log_path,
+             const std::function<void()>& prepare = {});
   ~Background();
   Background(const Background&) = delete;
   Background& operator=(const Background&) = delete;
@@ -51,8 +54,9 @@ class Daemon {
     std::string policy = "greedy";
     std::string interval = "50ms";
     std::string metrics = "off";
-    std::string backing_dir{};  // empty: in its folder
-    std::string vms{};          // [[vm]] tables
+    std::string backing_dir{};        // empty: in its folder
+    std::string vms{};                // [[vm]] tables
+    std::function<void()> prepare{};  // as Background has it, of each life
   };
   explicit Daemon(Options options);
   Daemon() : Daemon(Options{}) {}
@@ -77,6 +81,7 @@ class Daemon {
   bool wait_ready();
 
  private:
+  std::function<void()> prepare_;
   TempDir dir_;
   TempDir arena_dir_{"/dev/shm"};
   std::unique_ptr<Background> process_;

@@ -26,9 +26,9 @@ struct DiskRequest : IoRequest {
 
 class DiskExecutor final : public Executor {
  public:
-  DiskExecutor(EventLoop& loop, BlockDevice& device, Regions& regions, Sink& sink,
+  DiskExecutor(LoopSeat& seat, BlockDevice& device, Regions& regions, Sink& sink,
                std::uint32_t entries)
-      : loop_(loop), device_(device), regions_(regions), sink_(sink), requests_(entries) {
+      : seat_(seat), device_(device), regions_(regions), sink_(sink), requests_(entries) {
     for (DiskRequest& request : requests_) {
       request.executor = this;
       request.done = &DiskExecutor::on_done;
@@ -159,10 +159,10 @@ class DiskExecutor final : public Executor {
     request.offset += request.length;
     request.length = std::min(request.rest, kRangePartBytes);
     request.rest -= request.length;
-    loop_.soon([&request] { request.executor->device_.submit(&request); });
+    seat_.soon([&request] { request.executor->device_.submit(&request); });
   }
 
-  EventLoop& loop_;
+  LoopSeat& seat_;
   BlockDevice& device_;
   Regions& regions_;
   Sink& sink_;
@@ -181,7 +181,7 @@ void DiskAttachment::introduce(Welcome& welcome) const {
 
 std::unique_ptr<Executor> DiskAttachment::make_executor(Regions& regions, Executor::Sink& sink,
                                                         std::uint32_t entries) {
-  return std::make_unique<DiskExecutor>(loop_, device_, regions, sink, entries);
+  return std::make_unique<DiskExecutor>(seat_, device_, regions, sink, entries);
 }
 
 }  // namespace fallow::ring

@@ -5,25 +5,25 @@
 
 #include <memory>
 
-#include "base/event_loop.h"
 #include "device/block_device.h"
 #include "frontend/ring/executor.h"
+#include "frontend/ring/loop_seat.h"
 
 namespace fallow::ring {
 
 class DiskAttachment final : public Attachment {
  public:
-  // `identity` is the disk's own, as RingDisk has it; `said` what the client remembers of one. Loop
+  // `identity` is the disk's own, as RingDisk has it; `said` what the client remembers of one. Seat
   // and device outlive it.
-  DiskAttachment(EventLoop& loop, BlockDevice& device, const Secret& identity, const Secret& said)
-      : loop_(loop), device_(device), identity_(identity), said_(said) {}
+  DiskAttachment(LoopSeat& seat, BlockDevice& device, const Secret& identity, const Secret& said)
+      : seat_(seat), device_(device), identity_(identity), said_(said) {}
 
   void introduce(Welcome& welcome) const override;
   std::unique_ptr<Executor> make_executor(Regions& regions, Executor::Sink& sink,
                                           std::uint32_t entries) override;
 
  private:
-  EventLoop& loop_;
+  LoopSeat& seat_;
   BlockDevice& device_;
   const Secret identity_;
   const Secret said_;

@@ -54,13 +54,14 @@ Doorkeeper::~Doorkeeper() {
     loop_.unwatch(listener_.get());
   }
   if (listener_.valid()) {
-    ::unlink(settings_.socket_path.c_str());
+    settings_.listeners->close(settings_.socket_path);
   }
 }
 
 Status Doorkeeper::listen() {
   const char* path = settings_.socket_path.c_str();
-  auto listener = listen_unix(settings_.socket_path, kBacklog, UnixSocket::kSeqpacket);
+  auto listener =
+      settings_.listeners->open(settings_.socket_path, kBacklog, UnixSocket::kSeqpacket);
   if (!listener) {
     return listener.error();
   }

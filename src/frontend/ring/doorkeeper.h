@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/event_loop.h"
+#include "base/listeners.h"
 #include "frontend/ring/connection.h"
 #include "frontend/ring/control_channel.h"
 
@@ -26,6 +27,7 @@ class Doorkeeper {
     std::optional<gid_t> socket_group;
     Epoch epoch;
     std::uint64_t connections_max;
+    Listeners* listeners = &Listeners::plain();  // where the socket comes from; outlive the keeper
   };
   // Takes a connection whose Hello is good; an error is told to the client. Takes it only when it
   // succeeds.
@@ -35,7 +37,7 @@ class Doorkeeper {
   static Result<std::unique_ptr<Doorkeeper>> create(EventLoop& loop, const Clock& clock,
                                                     std::shared_ptr<Shared> shared,
                                                     const Settings& settings, Welcome welcome);
-  // Accepts nobody any more and removes the socket.
+  // Accepts nobody any more and closes the socket.
   ~Doorkeeper();
   Doorkeeper(const Doorkeeper&) = delete;
   Doorkeeper& operator=(const Doorkeeper&) = delete;

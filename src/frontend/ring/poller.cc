@@ -46,11 +46,7 @@ void Poller::remove(Queue& queue) {
 void Poller::schedule() {
   if (!scheduled_) {
     scheduled_ = true;
-    loop_.soon([weak = std::weak_ptr(self_)] {
-      if (const auto self = weak.lock()) {
-        (*self)->turn();
-      }
-    });
+    seat_.soon([this] { turn(); });
   }
 }
 

@@ -10,19 +10,18 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <vector>
 
 #include "base/clock.h"
-#include "base/event_loop.h"
+#include "frontend/ring/loop_seat.h"
 #include "frontend/ring/queue.h"
 
 namespace fallow::ring {
 
 class Poller {
  public:
-  // Both outlive the poller.
-  Poller(EventLoop& loop, const Clock& clock) : loop_(loop), clock_(clock) {}
+  // The clock outlives the poller; the seat ends with it or after it, and does nothing between.
+  Poller(LoopSeat& seat, const Clock& clock) : seat_(seat), clock_(clock) {}
   Poller(const Poller&) = delete;
   Poller& operator=(const Poller&) = delete;
 
@@ -39,13 +38,11 @@ class Poller {
   [[nodiscard]] bool look(std::size_t& looks);
   [[nodiscard]] bool fall_asleep(Queue& queue);
 
-  EventLoop& loop_;
+  LoopSeat& seat_;
   const Clock& clock_;
   std::vector<Queue*> awake_;
   std::size_t next_ = 0;  // whose turn it is
   bool scheduled_ = false;
-  // What is scheduled refers to the poller weakly.
-  std::shared_ptr<Poller*> self_ = std::make_shared<Poller*>(this);
 };
 
 }  // namespace fallow::ring

@@ -2,8 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <cerrno>
 #include <cstring>
+#include <future>
+#include <set>
+#include <thread>
 
 #include "frontend/ring/test_fixtures.h"
 #include "frontend/vhost_user/fake_block_device.h"
@@ -201,6 +205,52 @@ TEST_F(RingDiskTest, clientThatLeavesWithRequestsInFlight_keepsItsMemoryUntilThe
   EXPECT_EQ(node_.server->statistics().connected, 1u);
   device_.release();
   EXPECT_TRUE(eventually([&] { return node_.server->statistics().connected == 0; }));
+}
+
+// The disk and its device go to another thread and back while a client writes, reads and discards.
+TEST_F(RingDiskTest, moveToAndFro_losesAndDoublesNothing) {
+  const auto other = std::move(*EventLoop::create());
+  std::thread beside([&] { other->run(); });
+  const auto move = [this](EventLoop& from, EventLoop& to) {
+    std::promise<void> moved;
+    from.post([&] {
+      disk_->leave_loop();
+      from.unwatch(device_.event_fd());
+      to.post([&] {
+        EXPECT_TRUE(to.watch(device_.event_fd(), [this] { device_.poll(); }).ok());
+        disk_->join_loop(to);
+        moved.set_value();
+      });
+    });
+    moved.get_future().wait();
+  };
+  std::atomic<bool> enough{false};
+  std::thread mover([&] {
+    for (int i = 0; i < 200; ++i) {
+      move(*loop_, *other);
+      move(*other, *loop_);
+    }
+    enough = true;
+  });
+  for (unsigned round = 0; round < 20 || !enough; ++round) {
+    for (std::uint32_t i = 0; i < 16; ++i) {
+      std::memset(data(i * 4096), static_cast<int>(round + i), 4096);
+      queue_->submit(entry(Opcode::kWrite, (i * 7 + round) % 64 * 4096, 4096, i * 4096));
+    }
+    std::set<std::uint64_t> answered;
+    for (int i = 0; i < 16; ++i) {
+      const auto done = queue_->wait();
+      ASSERT_TRUE(done.has_value());
+      EXPECT_EQ(done->result, 0);
+      EXPECT_TRUE(answered.insert(done->user_data).second);
+    }
+    ASSERT_EQ(queue_->run(entry(Opcode::kRead, (14 + round) % 64 * 4096, 4096, 1 << 20)).result, 0);
+    EXPECT_EQ(std::memcmp(data(1 << 20), data(2 * 4096), 4096), 0);
+    EXPECT_EQ(queue_->run(entry(Opcode::kDiscard, 0, kDiskBytes)).result, 0);
+  }
+  mover.join();
+  other->stop();
+  beside.join();
 }
 
 TEST_F(RingDiskTest, clientThatCutsItsMemoryInFlight_isCutOff) {

@@ -55,7 +55,8 @@ Status RingServer::open_door(const Clock& clock, const RingServerOptions& option
   shared_ = std::make_shared<ring::Shared>(options.limits);
   auto doorkeeper = ring::Doorkeeper::create(
       *loop_, clock, shared_,
-      {options.socket_path, options.socket_group, options.epoch, options.limits.connections},
+      {options.socket_path, options.socket_group, options.epoch, options.limits.connections,
+       options.listeners},
       [this](ring::Attach attach, ring::Connection& connection) {
         return attach == ring::Attach::kDisk ? host_.attach_disk(connection.name, connection)
                                              : welcome_to_pages(connection);

@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/event_loop.h"
+#include "base/listeners.h"
 #include "frontend/ring/ring_host.h"
 #include "tmem/store.h"
 
@@ -29,6 +30,7 @@ struct RingServerOptions {
   unsigned workers = 1;               // threads that serve pages
   Epoch epoch;                        // which life of the daemon
   ring::Limits limits;
+  Listeners* listeners = &Listeners::plain();  // where the socket comes from; outlive the server
 };
 
 struct RingStatistics {
@@ -49,7 +51,7 @@ class RingServer {
   static Result<std::unique_ptr<RingServer>> create(RingHost& host, tmem::Store& store,
                                                     const Clock& clock,
                                                     const RingServerOptions& options);
-  // Accepts nobody any more, ends the sessions of pages, removes the socket. Those of disks are
+  // Accepts nobody any more, ends the sessions of pages, closes the socket. Those of disks are
   // their RingDisk's affair and may end later.
   ~RingServer();
   RingServer(const RingServer&) = delete;

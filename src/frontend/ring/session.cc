@@ -16,9 +16,9 @@ constexpr std::uint32_t kEntriesOfClientMax = 16 * 1024;
 
 }  // namespace
 
-Session::Session(EventLoop& loop, Poller& poller, Connection connection,
+Session::Session(LoopSeat& seat, Poller& poller, Connection connection,
                  std::unique_ptr<Attachment> attachment, Ended ended)
-    : loop_(loop),
+    : seat_(seat),
       poller_(poller),
       connection_(std::move(connection)),
       channel_(std::move(connection_.socket)),
@@ -121,7 +121,7 @@ Status Session::open_queue() {
                               connection_.shared->counters, static_cast<Queue::Owner&>(*this));
   Queue& made = *queue;
   const int doorbell = made.pair().doorbell_fd();
-  if (const auto watched = loop_.watch(doorbell, [this, &made] { poller_.wake(made); }); !watched) {
+  if (const auto watched = seat_.watch(doorbell, [this, &made] { poller_.wake(made); }); !watched) {
     return refuse(ENOSPC, watched.error().text);
   }
   *free = {std::move(queue), std::move(*number), std::move(*entries)};
@@ -207,7 +207,7 @@ void Session::retire(std::uint32_t number) {
   if (!queue.retired()) {
     queue.retire();
     poller_.remove(queue);
-    loop_.unwatch(queue.pair().doorbell_fd());
+    seat_.unwatch(queue.pair().doorbell_fd());
   }
 }
 
@@ -217,7 +217,7 @@ void Session::retire(std::uint32_t number) {
 void Session::schedule_check() {
   if (!check_scheduled_) {
     check_scheduled_ = true;
-    loop_.soon([weak = weak_from_this()] {
+    seat_.soon([weak = weak_from_this()] {
       if (const auto self = weak.lock()) {
         self->check_scheduled_ = false;
         self->check_waiting();
@@ -266,14 +266,14 @@ Status Session::read_socket() {
   if (reading_) {
     return {};
   }
-  FALLOW_TRY(loop_.watch(channel_.fd(), [this] { on_readable(); }));
+  FALLOW_TRY(seat_.watch(channel_.fd(), [this] { on_readable(); }));
   reading_ = true;
   return {};
 }
 
 void Session::stop_reading() {
   if (reading_) {
-    loop_.unwatch(channel_.fd());
+    seat_.unwatch(channel_.fd());
     reading_ = false;
   }
 }

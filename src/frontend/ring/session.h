@@ -13,9 +13,9 @@
 #include <memory>
 #include <string_view>
 
-#include "base/event_loop.h"
 #include "frontend/ring/connection.h"
 #include "frontend/ring/control_channel.h"
+#include "frontend/ring/loop_seat.h"
 #include "frontend/ring/poller.h"
 
 namespace fallow::ring {
@@ -29,8 +29,8 @@ class Session final : public std::enable_shared_from_this<Session>, private Queu
   // Called once, when nothing is in flight any more: let go of the session.
   using Ended = std::function<void(Session&, End)>;
 
-  // `loop` and `poller` outlive the session.
-  Session(EventLoop& loop, Poller& poller, Connection connection,
+  // `seat` and `poller` outlive the session.
+  Session(LoopSeat& seat, Poller& poller, Connection connection,
           std::unique_ptr<Attachment> attachment, Ended ended);
   ~Session() override;
 
@@ -72,7 +72,7 @@ class Session final : public std::enable_shared_from_this<Session>, private Queu
     Lease entries;
   };
 
-  EventLoop& loop_;
+  LoopSeat& seat_;
   Poller& poller_;
   Connection connection_;
   ControlChannel channel_;

@@ -1,6 +1,7 @@
 #include "frontend/ring/session_group.h"
 
 #include "base/check.h"
+#include "base/log.h"
 
 namespace fallow::ring {
 
@@ -14,7 +15,7 @@ void SessionGroup::add(Connection connection, std::unique_ptr<Attachment> attach
     return;
   }
   auto session = std::make_shared<Session>(
-      loop_, poller_, std::move(connection), std::move(attachment),
+      seat_, poller_, std::move(connection), std::move(attachment),
       [this, callback = std::move(ended)](Session& over, Session::End how) {
         let_go(over);
         callback(how);
@@ -26,17 +27,26 @@ void SessionGroup::add(Connection connection, std::unique_ptr<Attachment> attach
 void SessionGroup::let_go(Session& session) {
   CHECK(sessions_.erase(session.shared_from_this()) == 1);
   if (drained_ && sessions_.empty()) {
-    loop_.soon(drained_);
+    seat_.soon(drained_);
   }
 }
 
 void SessionGroup::stop(std::function<void()> drained) {
   drained_ = std::move(drained);
   if (sessions_.empty()) {
-    loop_.soon(drained_);
+    seat_.soon(drained_);
   }
   for (const auto& session : sessions_) {
     session->shut_down();
+  }
+}
+
+void SessionGroup::join_loop(EventLoop& loop) {
+  if (const auto joined = seat_.join(loop); !joined) {
+    log_error("ring_clients_unwatched", {{"detail", joined.error().text}});
+    for (const auto& session : sessions_) {
+      session->shut_down();
+    }
   }
 }
 

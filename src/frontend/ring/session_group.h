@@ -1,4 +1,5 @@
-// The sessions of one loop, and the poller that serves their queues.
+// The sessions of one loop, and the poller that serves their queues. They can be taken to another
+// loop together.
 //
 // All on the loop's thread.
 #pragma once
@@ -7,14 +8,15 @@
 #include <memory>
 #include <unordered_set>
 
+#include "frontend/ring/loop_seat.h"
 #include "frontend/ring/session.h"
 
 namespace fallow::ring {
 
 class SessionGroup {
  public:
-  // Both outlive the group.
-  SessionGroup(EventLoop& loop, const Clock& clock) : loop_(loop), poller_(loop, clock) {}
+  // Both outlive the group, but for a loop that it has left.
+  SessionGroup(EventLoop& loop, const Clock& clock) : seat_(loop), poller_(seat_, clock) {}
   // After stop() has called back, or with no session.
   ~SessionGroup();
   SessionGroup(const SessionGroup&) = delete;
@@ -27,10 +29,17 @@ class SessionGroup {
   // Ends every session, and whatever comes in later; then calls `drained`, never before it returns.
   void stop(std::function<void()> drained);
 
+  // Nothing is done for any client until join_loop(), on another loop's thread. What is in flight
+  // may end meanwhile. Where a session cannot be watched any more, all of them end.
+  void leave_loop() { seat_.leave(); }
+  void join_loop(EventLoop& loop);
+  // For what lives with the group.
+  [[nodiscard]] LoopSeat& seat() { return seat_; }
+
  private:
   void let_go(Session& session);
 
-  EventLoop& loop_;
+  LoopSeat seat_;
   Poller poller_;
   std::unordered_set<std::shared_ptr<Session>> sessions_;
   std::function<void()> drained_;  // set: stop() was called

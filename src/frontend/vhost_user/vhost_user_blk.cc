@@ -1,7 +1,6 @@
 #include "frontend/vhost_user/vhost_user_blk.h"
 
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include "base/log.h"
 
@@ -41,7 +40,7 @@ VhostUserBlk::~VhostUserBlk() {
     loop_->unwatch(device_.event_fd());
   }
   if (listener_.valid()) {
-    ::unlink(options_.socket_path.c_str());
+    options_.listeners->close(options_.socket_path);
   }
 }
 
@@ -58,7 +57,7 @@ Status VhostUserBlk::listen() {
   if (options_.socket_path.empty()) {
     return {};
   }
-  auto listener = listen_unix(options_.socket_path, kBacklog);
+  auto listener = options_.listeners->open(options_.socket_path, kBacklog, UnixSocket::kStream);
   if (!listener) {
     return listener.error();
   }
@@ -190,7 +189,7 @@ void VhostUserBlk::stop(std::function<void()> drained) {
 
 void VhostUserBlk::finish_stop() {
   if (listener_.valid()) {
-    ::unlink(options_.socket_path.c_str());
+    options_.listeners->close(options_.socket_path);
     listener_.reset();
   }
   const auto drained = drained_;  // may destroy this object

@@ -14,6 +14,7 @@
 #include <string>
 
 #include "base/event_loop.h"
+#include "base/listeners.h"
 #include "base/result.h"
 #include "device/block_device.h"
 #include "frontend/vhost_user/export_statistics.h"
@@ -22,8 +23,9 @@
 namespace fallow {
 
 struct ExportOptions {
-  std::string name;         // for logs
-  std::string socket_path;  // empty: no socket, only adopt()
+  std::string name;                            // for logs
+  std::string socket_path;                     // empty: no socket, only adopt()
+  Listeners* listeners = &Listeners::plain();  // where the socket comes from; outlive the export
   // Only the queues that a front end starts cost anything. QEMU makes one for each virtual CPU and
   // does not start with fewer on offer.
   unsigned queues_max = 64;  // 1 to 256
@@ -59,7 +61,7 @@ class VhostUserBlk {
   // the device, too, is nobody's meanwhile. `other` must run for as long as the export is on it.
   void move_to(EventLoop& other, std::function<void()> moved);
 
-  // Accepts nobody any more, completes what is in flight, disconnects, removes the socket; then
+  // Accepts nobody any more, completes what is in flight, disconnects, closes the socket; then
   // calls `drained`, never before it returns.
   void stop(std::function<void()> drained);
 
