@@ -62,14 +62,18 @@ Result<std::unique_ptr<TestFrontEnd>> TestFrontEnd::adopt(UniqueFd socket, const
   return front;
 }
 
-Status TestFrontEnd::reconnect(const std::string& socket_path) {
+Status TestFrontEnd::reconnect(const std::string& socket_path, Acknowledging acknowledging) {
   auto socket = connect_unix(socket_path);
   if (!socket) {
     return socket.error();
   }
   socket_ = std::move(*socket);
-  protocol_features_ = 0;
-  FALLOW_TRY(negotiate());
+  if (acknowledging == Acknowledging::kAnew) {
+    protocol_features_ = 0;
+    FALLOW_TRY(negotiate());
+  } else {
+    FALLOW_TRY(send_u64(RequestType::kSetFeatures, features_));
+  }
   FALLOW_TRY(share_memory());
   if (inflight_fd_.valid()) {
     FALLOW_TRY(share_inflight_region());

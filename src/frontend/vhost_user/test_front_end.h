@@ -46,8 +46,11 @@ class TestFrontEnd {
 
   // Connects anew after the back end has died or has closed the connection: the same memory, the
   // same rings at their used indices, the same in-flight region. What was submitted and has not
-  // completed will. After an error, try again.
-  Status reconnect(const std::string& socket_path);
+  // completed will. After an error, try again. kRemembered: as QEMU 7.2 does it while the guest's
+  // driver has not started: it goes on with the protocol features that it acknowledged before.
+  enum class Acknowledging { kAnew, kRemembered };
+  Status reconnect(const std::string& socket_path,
+                   Acknowledging acknowledging = Acknowledging::kAnew);
 
   [[nodiscard]] const virtio_blk_config& config() const { return config_; }
   [[nodiscard]] std::uint64_t features() const { return features_; }

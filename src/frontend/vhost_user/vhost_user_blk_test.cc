@@ -278,6 +278,17 @@ TEST(VhostUserBlk, recoveredDisk_letsAGuestThatWasRunningGoOn) {
   EXPECT_TRUE((*front)->setup_queue(0, 7).ok());
 }
 
+TEST(VhostUserBlk, frontEndThatAcknowledgedInALifeBefore_isTakenAtItsWord) {
+  TestExport served;
+  auto front = connect(served, {.inflight = true});
+  ASSERT_NE(front, nullptr);
+  ::shutdown(front->socket(), SHUT_RDWR);
+  served.wait_until([&] { return !served.statistics().connected; });
+  const Status back = front->reconnect(served.path(), TestFrontEnd::Acknowledging::kRemembered);
+  ASSERT_TRUE(back.ok()) << back.error().text;
+  EXPECT_EQ(front->flush(), VIRTIO_BLK_S_OK);
+}
+
 // Requests of a connection that broke are served by the next one, in their order, and only then
 // does the ring go on.
 TEST(VhostUserBlk, requestsOfABrokenConnection_areServedByTheNext) {
