@@ -110,11 +110,13 @@ PutResult Store::put(const PageKey& key, const std::byte* page) {
   Account& account = *pool->account.load(std::memory_order_relaxed);
   const std::uint64_t number = Account::count(account.puts_total);
   const Sample sample(clock_, number, account.put_ns);
+  const PageIndex::Place place = index_.place_of(key);
+  index_.prefetch(place);  // what finds the key comes while the page is looked at
   Put put{key,
           page,
           *pool,
           account,
-          index_.place_of(key),
+          place,
           next_age(*pool, number),
           word_of(account, page),
           0,
