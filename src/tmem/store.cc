@@ -112,16 +112,8 @@ PutResult Store::put(const PageKey& key, const std::byte* page) {
   const Sample sample(clock_, number, account.put_ns);
   const PageIndex::Place place = index_.place_of(key);
   index_.prefetch(place);  // what finds the key comes while the page is looked at
-  Put put{key,
-          page,
-          *pool,
-          account,
-          place,
-          next_age(*pool, number),
-          word_of(account, page),
-          0,
-          {},
-          0};
+  Put put{key, page, *pool, account, place, next_age(*pool, number), word_of(account, page),
+          0,   {},   0};
   if (const auto refusal = refuse_early(put)) {
     return *refusal;
   }
