@@ -694,10 +694,6 @@ void SwapDevice::note_error(const Transfer& transfer, int error) {
 
 // Demotion.
 
-void SwapDevice::set_demotion_rate(std::uint64_t pages_per_second) {
-  options_.demotion_pages_per_second = pages_per_second;
-}
-
 void SwapDevice::demote() {
   const std::uint64_t now = clock_.now_ns();
   const double elapsed_s = static_cast<double>(now - demotion_time_ns_) / 1e9;
@@ -731,14 +727,18 @@ void SwapDevice::demote_pages(std::span<PageKey> keys) {
     if (!room || demotion_allowance_ < 1 || busy_or_read(key.index, 1)) {
       continue;
     }
+    alignas(64) std::byte page[kPageSize];
+    if (store_.get(key, page) != tmem::GetResult::kFound) {  // its slot has been damaged
+      set_location(key.index, PageLocation::kLost);
+      store_.flush_page(key);
+      continue;
+    }
     if (transfer == nullptr) {
       issue_built();
       transfer = built_ = start(Transfer::Kind::kDemote, nullptr, key.index);
       ++demotions_under_way_;
     }
-    std::byte* to = transfer->buffer + transfer->page_count * kPageSize;
-    CHECK(store_.get(key, to) == tmem::GetResult::kFound);  // the pool is this thread's alone
-    ++transfer->page_count;
+    std::memcpy(transfer->buffer + transfer->page_count++ * kPageSize, page, kPageSize);
     ++pages_being_demoted_;
     demotion_allowance_ -= 1;
   }

@@ -101,7 +101,9 @@ class SwapDevice final : public BlockDevice {
   static constexpr std::uint64_t kDemotionPeriodNs = 20'000'000;
   void demote();  // no more than the rate allows, however often it is called
   // Takes effect at the next demote().
-  void set_demotion_rate(std::uint64_t pages_per_second);
+  void set_demotion_rate(std::uint64_t pages_per_second) {
+    options_.demotion_pages_per_second = pages_per_second;
+  }
 
   [[nodiscard]] DeviceStatistics statistics() const;
 

@@ -27,6 +27,7 @@ class SwapDeviceTest : public testing::Test {
         std::move(*memory::Arena::open({.directory = dir_.path(),
                                         .name = "t",
                                         .bytes = kFrames * kPageSize,
+                                        .compressed_pages_per_frame = 1,
                                         .content = memory::ArenaOptions::Content::kDiscard})));
     store_ = std::move(*tmem::Store::create(*arena_, clock_));
     client_ = *store_->add_client("vm");
@@ -278,6 +279,34 @@ TEST_F(SwapDeviceTest, demotion_movesTheOldestAtItsRate) {
   EXPECT_EQ(read(0, 20 * kPageSize), data);
   EXPECT_EQ(device_->statistics().memory_reads, 4u);  // the four newest stayed
   EXPECT_EQ(device_->statistics().demotions, 16u);
+}
+
+TEST_F(SwapDeviceTest, damagedPageToBeDemoted_isLostAndTheOthersGo) {
+  start({.size_bytes = kDevicePages * kPageSize, .demotion_pages_per_second = 1000});
+  ASSERT_TRUE(store_->set_compression(client_, tmem::Compression::kLz4).ok());
+  const auto data = pattern(8 * kPageSize, 1);
+  write(0, data);
+  const std::uint32_t slots = arena_->frame_records() + arena_->patterns();
+  for (std::uint32_t record = slots; record < arena_->records(); ++record) {
+    if (arena_->record(record).index == 3 &&
+        memory::load_state(arena_->record(record)) == memory::FrameState::kHeld) {
+      arena_->slot(memory::slot_place(arena_->record(record)))[10] ^= std::byte{1};
+    }
+  }
+  store_->set_target(client_, 0);
+  for (int i = 0; i < 4; ++i) {
+    clock_.advance_ns(100'000'000);
+    device_->demote();
+    device_->poll();
+  }
+  EXPECT_EQ(store_->allowance(client_).used, 0u);
+  EXPECT_EQ(device_->statistics().lost_pages, 1u);
+  EXPECT_EQ(device_->statistics().demotions, 7u);
+  std::vector<std::byte> page(kPageSize);
+  EXPECT_EQ(run(IoOp::kRead, 3 * kPageSize, kPageSize, page.data()), IoStatus::kIoError);
+  EXPECT_EQ(read(0, 3 * kPageSize), std::vector(data.begin(), data.begin() + 3 * kPageSize));
+  write(3 * kPageSize, std::vector(data.begin(), data.begin() + kPageSize));
+  EXPECT_EQ(device_->statistics().lost_pages, 0u);
 }
 
 TEST_F(SwapDeviceTest, demotionOff_leavesPagesWhereTheyAre) {

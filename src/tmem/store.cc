@@ -336,7 +336,7 @@ AgeList& Store::list_of(Pool& pool, Shard& shard, std::uint32_t record) {
 // Ephemeral pages give way.
 
 std::optional<FrameAddress> Store::take_frame(Shard& locked) {
-  for (unsigned victims = 0; victims <= kVictimsMax; ++victims) {
+  for (unsigned victims = 0; victims < kVictimsMax; ++victims) {
     if (const auto frame = zone_.allocate_frame()) {
       return frame;
     }
@@ -351,7 +351,7 @@ std::optional<FrameAddress> Store::take_frame(Shard& locked) {
       return FrameAddress{arena_.node(), record};
     }
   }
-  return std::nullopt;
+  return zone_.allocate_frame();
 }
 
 // Evicts the least recently used ephemeral page of all shards and returns its record. When its
