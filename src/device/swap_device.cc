@@ -9,6 +9,7 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "device/page_range.h"
 #include "device/segments.h"
 
 namespace fallow {
@@ -27,9 +28,6 @@ struct alignas(kPageSize) PageBuffer {
   std::byte bytes[kPageSize];
 };
 
-std::uint64_t page_of(std::uint64_t byte) {
-  return byte >> kPageShift;
-}
 std::uint64_t round_up_to_page(std::uint64_t byte) {
   return (byte + kPageSize - 1) & ~std::uint64_t{kPageSize - 1};
 }
@@ -51,23 +49,6 @@ struct SwapDevice::AtomicStatistics {
   static void add(Counter& counter, std::uint64_t by = 1) {
     counter.fetch_add(by, std::memory_order_relaxed);
   }
-};
-
-// What one page has to do with a request.
-struct SwapDevice::PageRange {
-  std::uint64_t page;
-  std::uint64_t request_at;  // where in the request it begins
-  std::uint64_t page_at;     // where in the page
-  std::uint64_t bytes;
-
-  static PageRange at_cursor(const IoRequest& request) {
-    const std::uint64_t byte = request.offset + request.cursor;
-    const std::uint64_t page_at = byte % kPageSize;
-    const std::uint64_t left = request.length - request.cursor;
-    return {page_of(byte), request.cursor, page_at,
-            std::min<std::uint64_t>(kPageSize - page_at, left)};
-  }
-  [[nodiscard]] bool whole() const { return bytes == kPageSize; }
 };
 
 namespace {
@@ -274,8 +255,13 @@ void SwapDevice::advance(IoRequest* request) {
   }
   issue_built();
   if (through) {
+    first_change_waiting_ = first_change_waiting_ == request ? nullptr : first_change_waiting_;
     part_done(request, IoStatus::kOk);
     return;
+  }
+  if (first_change_waiting_ == nullptr && request->op != IoOp::kRead &&
+      request->op != IoOp::kFlush) {
+    first_change_waiting_ = request;
   }
   (waiting_head_ == nullptr ? waiting_head_ : waiting_tail_->next_waiting) = request;
   waiting_tail_ = request;
@@ -364,15 +350,23 @@ bool SwapDevice::read_from_memory(IoRequest* request, const PageRange& range) {
 }
 
 // Reads this page and those behind it that are in the backing store too.
+// Reads that kept coming would hold up a change of their pages for ever.
+bool SwapDevice::wanted_for_change(std::uint64_t page) const {
+  const IoRequest* change = first_change_waiting_;
+  return change != nullptr && page >= page_of(change->offset + change->cursor) &&
+         page * kPageSize < change->offset + change->length;
+}
+
 bool SwapDevice::read_from_backing(IoRequest* request, std::uint64_t page) {
-  if (!transfers_.has_free()) {
+  if (!transfers_.has_free() || wanted_for_change(page)) {
     return false;
   }
   Transfer* transfer = start(Transfer::Kind::kRead, request, page);
   transfer->request_at = request->cursor;
   const std::uint64_t end = request->offset + request->length;
   const auto joins = [&](std::uint64_t next) {
-    return next * kPageSize < end && location(next) == PageLocation::kBacking && !busy(next, 1);
+    return next * kPageSize < end && location(next) == PageLocation::kBacking && !busy(next, 1) &&
+           !wanted_for_change(next);
   };
   do {
     ++transfer->page_count;

@@ -18,6 +18,8 @@
 
 namespace fallow {
 
+struct PageRange;
+
 inline constexpr std::uint64_t kDeviceBytesMax = std::uint64_t{1}
                                                  << 44;  // page numbers fit 32 bits
 
@@ -108,8 +110,6 @@ class SwapDevice final : public BlockDevice {
   [[nodiscard]] DeviceStatistics statistics() const;
 
  private:
-  struct PageRange;
-
   SwapDevice(tmem::Store& store, ClientId client, PoolId pool, const Clock& clock,
              std::unique_ptr<BackingStore> backing, const DeviceOptions& options, LocationMap map);
   void reconcile();
@@ -122,6 +122,7 @@ class SwapDevice final : public BlockDevice {
   bool step_write_zeroes(IoRequest* request);
   bool step_discard(IoRequest* request);
   bool step_flush(IoRequest* request);
+  [[nodiscard]] bool wanted_for_change(std::uint64_t page) const;
   bool read_from_memory(IoRequest* request, const PageRange& range);
   bool read_from_backing(IoRequest* request, std::uint64_t page);
   bool change_part(IoRequest* request, const PageRange& range);
@@ -172,6 +173,7 @@ class SwapDevice final : public BlockDevice {
   IoRequest* waiting_head_ =
       nullptr;  // requests that met a busy page or no free transfer, in order
   IoRequest* waiting_tail_ = nullptr;
+  const IoRequest* first_change_waiting_ = nullptr;
   std::uint64_t requests_in_flight_ = 0;
   bool unsynced_writes_ = false;
 

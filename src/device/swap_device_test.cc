@@ -240,6 +240,34 @@ TEST_F(SwapDeviceTest, changeBehindAReadUnderWay_waitsForIt) {
   }
 }
 
+// Each read begins before the one before it is done.
+TEST_F(SwapDeviceTest, changeOfAPageThatIsReadAllTheTime_isDone) {
+  store_->set_target(client_, 0);
+  write(0, pattern(kPageSize, 1));
+  backing_->completions_per_poll = 1;
+  auto changed = pattern(kPageSize, 2);
+  std::vector<std::byte> bytes[2] = {std::vector<std::byte>(kPageSize),
+                                     std::vector<std::byte>(kPageSize)};
+  Waiting reads[2];
+  Waiting change;
+  submit(&reads[0], IoOp::kRead, 0, kPageSize, bytes[0].data());
+  submit(&change, IoOp::kWrite, 0, kPageSize, changed.data());
+  submit(&reads[1], IoOp::kRead, 0, kPageSize, bytes[1].data());
+  for (int i = 0; i < 20 && !change.status; ++i) {
+    device_->poll();
+    for (int one = 0; one < 2; ++one) {
+      if (reads[one].status) {
+        submit(&reads[one], IoOp::kRead, 0, kPageSize, bytes[one].data());
+      }
+    }
+  }
+  EXPECT_EQ(change.status, IoStatus::kOk);
+  while (!reads[0].status || !reads[1].status) {
+    device_->poll();
+  }
+  EXPECT_EQ(read(0, kPageSize), changed);
+}
+
 TEST_F(SwapDeviceTest, moreWritesThanTransfers_allComplete) {
   store_->set_target(client_, 0);
   auto data = pattern(kPageSize, 1);
