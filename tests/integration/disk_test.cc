@@ -3,7 +3,6 @@
 
 #include <gtest/gtest.h>
 #include <signal.h>
-#include <sys/mount.h>
 
 #include <cstring>
 #include <filesystem>
@@ -14,6 +13,7 @@
 
 #include "base/units.h"
 #include "frontend/vhost_user/test_front_end.h"
+#include "integration/mounted.h"
 #include "integration/program.h"
 
 namespace fallow::test {
@@ -66,28 +66,9 @@ TEST(Disk, twoVms_neverSeeEachOthersPages) {
   }
 }
 
-// A tmpfs of its own for the backing files, smaller than the disk.
-class SmallFileSystem {
- public:
-  explicit SmallFileSystem(const std::string& size) {
-    mounted_ = ::mount("tmpfs", dir_.path().c_str(), "tmpfs", 0, ("size=" + size).c_str()) == 0;
-  }
-  ~SmallFileSystem() {
-    if (mounted_) {
-      ::umount2(dir_.path().c_str(), MNT_DETACH);
-    }
-  }
-  [[nodiscard]] bool mounted() const { return mounted_; }
-  [[nodiscard]] const std::string& path() const { return dir_.path(); }
-
- private:
-  TempDir dir_;
-  bool mounted_;
-};
-
 TEST(Disk, fullBackingFileSystem_isAnErrorNeverWrongData) {
-  const SmallFileSystem small("2M");
-  if (!small.mounted()) {
+  const Mounted small("tmpfs", "size=2M");  // smaller than the disk
+  if (!small.good()) {
     GTEST_SKIP() << "mounting a tmpfs needs root";
   }
   Daemon::Options options;

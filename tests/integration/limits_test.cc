@@ -3,16 +3,15 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/mount.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include <array>
 #include <filesystem>
 
-#include "base/temp_dir.h"
 #include "base/units.h"
 #include "frontend/vhost_user/test_front_end.h"
+#include "integration/mounted.h"
 #include "integration/program.h"
 #include "memory/arena.h"
 
@@ -51,24 +50,6 @@ TEST(Limits, fileDescriptorsRunOut_vmsThatAreThereGoOn) {
   ASSERT_EQ((*front)->read(0, back), VIRTIO_BLK_S_OK);
   EXPECT_EQ(back, page);
 }
-
-// A file system of its own for the arena, as small as wanted.
-class Mounted {
- public:
-  Mounted(const char* type, const std::string& options)
-      : good_(::mount(type, dir_.path().c_str(), type, 0, options.c_str()) == 0) {}
-  ~Mounted() {
-    if (good_) {
-      ::umount2(dir_.path().c_str(), MNT_DETACH);
-    }
-  }
-  [[nodiscard]] bool good() const { return good_; }
-  [[nodiscard]] const std::string& path() const { return dir_.path(); }
-
- private:
-  TempDir dir_;
-  bool good_;
-};
 
 TEST(Limits, arenaFileSystemTooSmall_isToldAndLeavesNothing) {
   const Mounted tmpfs("tmpfs", "size=8m");
