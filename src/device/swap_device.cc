@@ -255,7 +255,9 @@ void SwapDevice::advance(IoRequest* request) {
   }
   issue_built();
   if (through) {
-    first_change_waiting_ = first_change_waiting_ == request ? nullptr : first_change_waiting_;
+    if (first_change_waiting_ == request) {
+      first_change_waiting_ = nullptr;
+    }
     part_done(request, IoStatus::kOk);
     return;
   }
