@@ -40,7 +40,9 @@ void Store::recover() {
   }
   free_unused();
   recover_slots();
-  count_recovered();
+  if (arena_.recovered()) {
+    count_recovered();
+  }
   recovery_.elapsed_ns = clock_.now_ns() - start_ns;
 }
 

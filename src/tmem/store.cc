@@ -47,6 +47,20 @@ class Sample {
 // A page in a slot frees a frame only with the last of its slab's; a put looks at so many of them.
 constexpr unsigned kVictimsMax = 16;
 
+// All of the record but its state.
+void write_record(memory::Arena& arena, std::uint32_t number, const PageKey& key,
+                  std::uint64_t content, std::uint32_t generation) {
+  FrameRecord& record = arena.record(number);
+  record.object = key.object;
+  record.content = content;
+  record.index = key.index;
+  record.pool = key.pool.value;
+  record.generation = generation;
+  record.epoch = arena.epoch().value;
+  record.owner = arena.node().value;
+  record.seal = seal_of(record);
+}
+
 std::uint64_t seed_from_kernel() {
   std::uint64_t seed = 0;
   CHECK(::getrandom(&seed, sizeof seed, 0) == sizeof seed);
@@ -219,14 +233,8 @@ PutResult Store::replace_in_record(Put& put, std::uint32_t record) {
   if (is_slot(record)) {
     std::memcpy(arena_.frame(spare), put.packed.data(), put.packed.size());
   }
-  redo.object = record;
-  redo.content = content_of(put, record);
-  redo.index = static_cast<std::uint32_t>(put.packed.size());
-  redo.pool = put.key.pool.value;
-  redo.generation = put.generation;
-  redo.epoch = arena_.epoch().value;
-  redo.owner = arena_.node().value;
-  redo.seal = seal_of(redo);
+  const PageKey target{put.key.pool, record, static_cast<std::uint32_t>(put.packed.size())};
+  write_record(arena_, spare, target, content_of(put, record), put.generation);
   memory::publish(redo, FrameState::kRedo);
   seal_record(put, record, write_content(put, record));
   memory::publish(redo, FrameState::kFree);
@@ -302,16 +310,8 @@ std::uint64_t Store::content_of(const Put& put, std::uint32_t record) const {
 
 // Fills the record in and declares its page whole.
 void Store::seal_record(const Put& put, std::uint32_t number, std::uint64_t content) {
-  FrameRecord& record = arena_.record(number);
-  record.object = put.key.object;
-  record.content = content;
-  record.index = put.key.index;
-  record.pool = put.key.pool.value;
-  record.generation = put.generation;
-  record.epoch = arena_.epoch().value;
-  record.owner = arena_.node().value;
-  record.seal = seal_of(record);
-  memory::publish(record, FrameState::kHeld);
+  write_record(arena_, number, put.key, content, put.generation);
+  memory::publish(arena_.record(number), FrameState::kHeld);
 }
 
 void Store::link(const Put& put, std::uint32_t record) {
