@@ -51,6 +51,7 @@ std::vector<Case> ring_cases();
 std::vector<Case> vhost_cases();
 std::vector<Case> nbd_cases();
 std::vector<Case> swap_cases();
+std::vector<Case> pager_cases();
 
 // Calls the two in turn, `rounds` times each after one warm-up, and takes each side's median.
 Result measure_in_turn(const Case& what, unsigned rounds, const std::function<double()>& ours,

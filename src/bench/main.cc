@@ -73,8 +73,8 @@ bool wanted(const Arguments& arguments, const std::string& name) {
 
 std::vector<Case> all_cases() {
   std::vector<Case> cases;
-  for (const auto& part :
-       {store_cases(), compress_cases(), ring_cases(), vhost_cases(), nbd_cases(), swap_cases()}) {
+  for (const auto& part : {store_cases(), compress_cases(), ring_cases(), vhost_cases(),
+                           nbd_cases(), swap_cases(), pager_cases()}) {
     cases.insert(cases.end(), part.begin(), part.end());
   }
   return cases;

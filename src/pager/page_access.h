@@ -1,0 +1,63 @@
+// How a pager reaches the pages of an address space beside its userfaultfd: to read what it is
+// about to take away, and to take it away.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "base/file.h"
+#include "base/result.h"
+
+namespace fallow::pager {
+
+// Pages next to each other.
+struct Run {
+  std::uint64_t begin;  // address
+  std::uint64_t pages;
+};
+
+// One thread at a time.
+class PageAccess {
+ public:
+  virtual ~PageAccess() = default;
+  // Copies pages that are there and write-protected. False: they cannot be read.
+  virtual bool read(const Run& run, std::byte* to) = 0;
+  // Afterwards accesses to these pages fault. False: nothing was taken, and nothing will be.
+  virtual bool drop(std::span<const Run> runs) = 0;
+};
+
+// This process's own private memory.
+class OwnMemory final : public PageAccess {
+ public:
+  bool read(const Run& run, std::byte* to) override;
+  bool drop(std::span<const Run> runs) override;
+};
+
+// A file of shared memory, whose pages are mapped by another process.
+class FileMemory final : public PageAccess {
+ public:
+  // `file` stays its owner's. `address` is where the file's byte `offset` is mapped over there.
+  explicit FileMemory(int file) : file_(file) {}
+  void add_mapping(std::uint64_t address, std::uint64_t bytes, std::uint64_t offset);
+
+  bool read(const Run& run, std::byte* to) override;
+  bool drop(std::span<const Run> runs) override;
+  // Where in the file the address is; it is one of a mapping.
+  [[nodiscard]] std::uint64_t offset_of(std::uint64_t address) const;
+
+ private:
+  struct Mapped {
+    std::uint64_t address;
+    std::uint64_t bytes;
+    std::uint64_t offset;
+  };
+  const int file_;
+  std::vector<Mapped> mappings_;
+};
+
+}  // namespace fallow::pager

@@ -1,0 +1,89 @@
+// Where pages go that are taken out of RAM: to the daemon, and what it refuses to the backing file.
+// One PageLink for each of the pager's threads: a queue of its own, and buffers that the daemon
+// knows, so that pages are copied once on their way.
+#pragma once
+
+#include <fallow/fallow.h>
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+
+#include "base/result.h"
+#include "pager/page_file.h"
+#include "pager/slots.h"
+
+namespace fallow::pager {
+
+struct StoreOptions {
+  std::string socket;         // of the daemon's ring server; empty: the library's default
+  std::string name;           // of the client, as the daemon lists it
+  bool daemon = true;         // false: everything goes to the backing file
+  unsigned keep_seconds = 0;  // how long the daemon keeps the pages when this process dies
+  std::string backing_path;   // as PageFile::open has it
+  std::uint64_t backing_bytes_max = 0;
+};
+
+class PageStore {
+ public:
+  static Result<std::unique_ptr<PageStore>> open(const StoreOptions& options);
+  ~PageStore();
+  PageStore(const PageStore&) = delete;
+  PageStore& operator=(const PageStore&) = delete;
+
+  [[nodiscard]] fallow_client* client() const { return client_; }
+  PageFile& file() { return file_; }
+
+ private:
+  friend class PageLink;
+  explicit PageStore(PageFile file) : file_(std::move(file)) {}
+
+  PageFile file_;
+  fallow_client* client_ = nullptr;  // nullptr: no daemon
+  fallow_pool pool_ = 0;
+};
+
+struct Transfer {
+  Slot slot;
+  Place place;      // get: where it is; put: where it has come to
+  std::byte* page;  // a buffer of the link
+  int error = 0;    // negative errno: this page could not be moved
+};
+
+// One thread at a time.
+class PageLink {
+ public:
+  static constexpr std::size_t kBuffers = 64;
+
+  static Result<std::unique_ptr<PageLink>> open(PageStore& store);
+  ~PageLink();
+  PageLink(const PageLink&) = delete;
+  PageLink& operator=(const PageLink&) = delete;
+
+  // kBuffers pages, next to each other.
+  [[nodiscard]] std::byte* buffers() const { return buffers_; }
+
+  // All at once; each takes as long as it takes, a daemon that is away is waited for. At most
+  // kBuffers.
+  void get(std::span<Transfer> transfers);
+  // What the daemon refuses goes to the backing file.
+  void put(std::span<Transfer> transfers);
+  void flush(std::span<const Slot> slots);
+
+  fallow_queue* queue() { return queue_; }
+
+ private:
+  explicit PageLink(PageStore& store) : store_(store) {}
+  template <typename Submit, typename Done>
+  void run(std::size_t count, Submit submit, Done done);
+  int reap(fallow_completion* completions, unsigned max);
+
+  PageStore& store_;
+  fallow_queue* queue_ = nullptr;
+  std::byte* buffers_ = nullptr;
+  void* own_buffers_ = nullptr;  // where there is no daemon
+};
+
+}  // namespace fallow::pager

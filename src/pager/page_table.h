@@ -1,0 +1,61 @@
+// What a pager knows of the pages of one address space: for each watched page whether it is in RAM,
+// where it is else, and what is happening to it.
+//
+// Not synchronised: the pager's mutex guards it.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "base/file.h"
+#include "base/result.h"
+#include "pager/slots.h"
+
+namespace fallow::pager {
+
+enum class PageState : std::uint8_t {
+  kUntouched = 0,  // never written, or given back: reads as zeros
+  kFilling,        // a thread is bringing it into RAM
+  kResident,       // in RAM
+  kSaving,         // in RAM and write-protected, while it is copied to its slot
+  kDropping,       // its slot has it, and it is being taken out of RAM
+  kStored,         // in its slot only
+};
+
+struct Page {
+  Slot slot = kNoSlot;        // kResident: it is protected, and this still has its content
+  std::uint32_t left_at = 0;  // how many pages had been taken out when it was
+  std::uint32_t stamp = 0;    // of its place in the queue of resident pages
+  PageState state = PageState::kUntouched;
+  bool is_protected = false;  // a write will tell
+  bool wanted = false;        // somebody waits for the end of kDropping
+};
+
+class PageTable {
+ public:
+  // Pages from `begin` on, all untouched; they are in no other range.
+  Status add(std::uint64_t begin, std::uint64_t pages);
+  // `begin` is that of a range.
+  void remove(std::uint64_t begin);
+
+  // nullptr: the address is in no range.
+  Page* find(std::uint64_t address);
+
+  struct Range {
+    std::uint64_t begin;
+    std::uint64_t pages;
+    Mapping memory;  // Page[pages]; zeros are an untouched page
+    [[nodiscard]] Page* page(std::uint64_t index) const {
+      return reinterpret_cast<Page*>(memory.data()) + index;
+    }
+  };
+  [[nodiscard]] const std::map<std::uint64_t, Range>& ranges() const { return ranges_; }
+
+ private:
+  std::map<std::uint64_t, Range> ranges_;
+};
+
+}  // namespace fallow::pager

@@ -1,0 +1,156 @@
+// The pager: keeps at most so many pages of its address spaces in RAM. The rest is with the daemon,
+// or in a backing file where the daemon refuses a page; a fault brings a page back.
+//
+// A few threads answer faults: one of them at a time waits for the next, and lets another wait
+// while it has to do with something slow. One more thread sees to it that there is always some
+// room, so that a fault does not wait for a page to leave. A page leaves RAM in three steps: it is
+// write-protected, copied to its slot, and dropped once its slot has it; a write in between calls
+// it off. So a page is in RAM, or whole in its slot, at any moment.
+//
+// A page that was brought in to be read keeps its slot and is protected: if nobody writes to it, it
+// leaves without being copied. Where most such pages are written after all, none is protected for a
+// while.
+//
+// Public functions: any thread. The pager's threads take no memory of the spaces that they page.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/histogram.h"
+#include "base/result.h"
+#include "pager/fault_source.h"
+#include "pager/page_access.h"
+#include "pager/page_store.h"
+#include "pager/page_table.h"
+#include "pager/resident_queue.h"
+#include "pager/streams.h"
+#include "pager/userfault.h"
+
+namespace fallow::pager {
+
+struct PagerOptions {
+  std::uint64_t ram_pages = 0;
+  unsigned handlers = 2;
+  StoreOptions store;
+};
+
+struct PagerStatistics {
+  std::uint64_t ram_pages = 0;
+  std::uint64_t resident = 0;
+  std::uint64_t in_fallow = 0;
+  std::uint64_t in_file = 0;
+  std::uint64_t faults = 0;        // on pages that were not in RAM
+  std::uint64_t faults_zero = 0;   // of these, the first ones on a page
+  std::uint64_t faults_write = 0;  // on pages that were protected
+  std::uint64_t evictions = 0;
+  std::uint64_t evictions_clean = 0;  // of these, without copying
+  std::uint64_t prefetched = 0;
+  std::uint64_t prefetch_hits = 0;
+  std::uint64_t failures = 0;      // faults that were answered with SIGBUS
+  Histogram::Snapshot latency_ns;  // from when the fault was read until its page was there
+};
+
+class Pager {
+ public:
+  using SpaceId = std::uint32_t;
+  // Less makes no progress that is worth the name.
+  static constexpr std::uint64_t kRamPagesLeast = 256;
+
+  // Errors: kInvalid for a limit that is too small, kUnreachable without a daemon, kFailed.
+  static Result<std::unique_ptr<Pager>> create(const PagerOptions& options);
+  // The spaces' memory is not used any more.
+  ~Pager();
+  Pager(const Pager&) = delete;
+  Pager& operator=(const Pager&) = delete;
+
+  Result<SpaceId> add_space(UserFault faults, std::unique_ptr<PageAccess> access,
+                            bool shared_memory);
+  // Pages memory that is mapped and was never touched.
+  Status watch(SpaceId space, std::uint64_t begin, std::uint64_t pages);
+  // Forgets the pages of a range that was watched as a whole, and that nobody uses any more.
+  void forget(SpaceId space, std::uint64_t begin);
+
+  // Takes effect at once for faults; what is too much leaves as fast as it can. kInvalid: too
+  // small.
+  Status set_ram_pages(std::uint64_t pages);
+
+  [[nodiscard]] PagerStatistics statistics() const;
+
+ private:
+  struct Space;
+  struct Handler;
+  struct Victim;
+  using Lock = std::unique_lock<std::mutex>;
+
+  explicit Pager(const PagerOptions& options);
+  Status start();
+
+  // Faults (pager_faults.cc).
+  void answer_faults(PageLink& link);
+  void answer(PageLink& link, Lock& lead, Space& space, const uffd_msg& message);
+  void on_write(Space& space, std::uint64_t address);
+  void on_missing(PageLink& link, Lock& lead, Space& space, const uffd_msg& message);
+  void look_again(Space& space, std::uint64_t address, Page& page);
+  struct Filling;
+  bool take_room(Lock& lock, Lock& lead, Filling& filling);
+  bool may_exchange(Lock& lock);
+  void plan(Space& space, Filling& filling);
+  void bring(PageLink& link, Lock& lead, Filling& filling);
+  void install(Space& space, PageLink& link, Filling& filling);
+  void settle(Space& space, const Filling& filling);
+  void refuse(Space& space, std::uint64_t address, std::uint32_t thread, const char* why);
+  [[nodiscard]] bool protect_clean() const { return protect_rest_ == 0; }
+  void judge_protection(bool written);
+
+  // Evictions (pager_evictions.cc).
+  void keep_room(PageLink& link);
+  std::vector<Victim> choose();
+  void freeze(std::vector<Victim>& victims, PageLink& link);
+  void save(std::vector<Victim>& victims, PageLink& link);
+  void drop(std::vector<Victim>& victims);
+  void flush_dead(Lock& lock, PageLink& link);
+  std::size_t evict(Lock& lock, PageLink& link);
+
+  Space* find_space(SpaceId id);
+  void enqueue(Space& space, std::uint64_t address, Page& page);
+  void stay(Space& space, std::uint64_t address, Page& page);
+  void wake_if_wanted(Space& space, std::uint64_t address, Page& page);
+
+  const PagerOptions options_;
+  const SystemClock clock_;
+  Mapping zeros_;  // as many pages as one fault brings in
+  std::unique_ptr<FaultSource> source_;
+  std::unique_ptr<PageStore> store_;
+  std::mutex leading_;  // held by the handler that waits for the next fault
+
+  mutable std::mutex mutex_;           // guards what follows
+  std::condition_variable room_made_;  // also: pages have settled
+  std::condition_variable room_wanted_;
+  std::vector<std::unique_ptr<Space>> spaces_;
+  Slots slots_;
+  std::uint64_t ram_pages_;
+  std::int64_t room_low_;  // with less room pages begin to leave
+  ResidentQueue resident_;
+  std::int64_t room_;  // pages that may still come into RAM
+  std::uint32_t stamps_ = 0;
+  bool stuck_ = false;      // nothing can leave RAM: daemon and backing file refuse
+  bool exchanged_ = false;  // a page has come though there was no room: its slot can be had
+  bool stopping_ = false;
+  PagerStatistics counts_;
+  std::uint32_t clean_ = 0;    // pages that were brought in protected, of late
+  std::uint32_t written_ = 0;  // of these, written
+  std::uint32_t protect_rest_ = 0;
+
+  Histogram latency_;
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace fallow::pager

@@ -1,0 +1,215 @@
+// How pages leave RAM (pager.h).
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <tuple>
+
+#include "base/check.h"
+#include "base/log.h"
+#include "base/units.h"
+#include "pager/space.h"
+
+namespace fallow::pager {
+namespace {
+
+constexpr std::size_t kBatch = PageLink::kBuffers;
+constexpr std::chrono::milliseconds kTryAgain{50};
+// After so many tries nothing can leave any more, and who waits for room is told.
+constexpr unsigned kRoundsInVain = 4;
+
+// Calls `each(first, last)` for the victims that lie next to each other and that `fits` holds for.
+template <typename Victims, typename Fits, typename Each>
+void for_runs(Victims& victims, Fits fits, Each each) {
+  for (std::size_t i = 0; i < victims.size();) {
+    std::size_t end = i + 1;
+    if (fits(victims[i])) {
+      while (end < victims.size() && fits(victims[end]) && victims[end].space == victims[i].space &&
+             victims[end].address == victims[end - 1].address + kPageSize) {
+        ++end;
+      }
+      each(i, end);
+    }
+    i = end;
+  }
+}
+
+}  // namespace
+
+// A page on its way out. The thread that evicts is the only one, so a page that is kSaving or
+// kDropping is one of its own.
+struct Pager::Victim {
+  Space* space;
+  std::uint64_t address;
+  Page* page;
+  bool clean;
+  Slot slot = kNoSlot;  // a new one, unless it is clean
+  bool frozen = false;
+  Place place = Place::kNone;
+};
+
+void Pager::keep_room(PageLink& link) {
+  Lock lock(mutex_);
+  for (unsigned in_vain = 0; !stopping_;) {
+    if (room_ >= room_low_) {
+      flush_dead(lock, link);
+      const auto wanted = [this] { return stopping_ || room_ < room_low_; };
+      room_wanted_.wait_for(lock, kTryAgain, wanted);
+      continue;
+    }
+    std::size_t left = 1;
+    while (!stopping_ && left > 0 && room_ < 2 * room_low_) {
+      left = evict(lock, link);
+    }
+    in_vain = left > 0 ? 0 : in_vain + 1;
+    if (left == 0) {
+      stuck_ = room_ <= 0 && in_vain >= kRoundsInVain;
+      room_made_.notify_all();
+      flush_dead(lock, link);
+      room_wanted_.wait_for(lock, kTryAgain, [this] { return stopping_ || exchanged_; });
+      exchanged_ = false;
+    }
+  }
+}
+
+// Tells the daemon which pages nobody wants any more.
+void Pager::flush_dead(Lock& lock, PageLink& link) {
+  std::vector<Slot> dead;
+  slots_.take_dead(dead, kBatch);
+  if (dead.empty()) {
+    return;
+  }
+  lock.unlock();
+  link.flush(dead);
+  lock.lock();
+  for (const Slot slot : dead) {
+    slots_.flushed(slot);
+  }
+}
+
+// How many pages have left.
+std::size_t Pager::evict(Lock& lock, PageLink& link) {
+  std::vector<Victim> victims = choose();
+  if (victims.empty()) {
+    return 0;
+  }
+  lock.unlock();
+  freeze(victims, link);
+  save(victims, link);
+  lock.lock();
+  std::vector<Victim> leaving;
+  std::vector<Victim> staying;
+  for (Victim& victim : victims) {
+    Page& page = *victim.page;
+    const bool saved = victim.clean || victim.place != Place::kNone;
+    if (!victim.clean && saved) {
+      slots_.set_place(victim.slot, victim.place);
+    }
+    const bool goes = page.state == PageState::kSaving && saved;
+    if (!victim.clean) {
+      goes ? void(page.slot = victim.slot) : slots_.release(victim.slot);
+    }
+    if (goes) {
+      page.state = PageState::kDropping;
+      leaving.push_back(victim);
+    } else if (page.state == PageState::kSaving) {
+      page.state = PageState::kFilling;
+      staying.push_back(victim);
+    }
+  }
+  lock.unlock();
+  for (Victim& victim : staying) {
+    if (victim.frozen) {
+      // Where it cannot be lifted now, the next write finds it and tries again.
+      (void)victim.space->faults.protect(victim.address, kPageSize, false);
+    }
+  }
+  drop(leaving);
+  lock.lock();
+  for (const Victim& victim : staying) {
+    stay(*victim.space, victim.address, *victim.page);
+    wake_if_wanted(*victim.space, victim.address, *victim.page);
+  }
+  for (const Victim& victim : leaving) {
+    Page& page = *victim.page;
+    page.state = PageState::kStored;
+    page.is_protected = false;
+    ++counts_.evictions;
+    counts_.evictions_clean += victim.clean;
+    page.left_at = static_cast<std::uint32_t>(counts_.evictions);
+    wake_if_wanted(*victim.space, victim.address, page);
+  }
+  room_ += static_cast<std::int64_t>(leaving.size());
+  stuck_ = stuck_ && room_ <= 0;
+  room_made_.notify_all();
+  return leaving.size();
+}
+
+std::vector<Pager::Victim> Pager::choose() {
+  std::vector<Victim> victims;
+  for (std::size_t looks = 0; looks < 2 * kBatch && victims.size() < kBatch; ++looks) {
+    const std::optional<Resident> next = resident_.next();
+    if (!next) {
+      break;
+    }
+    Space* space = find_space(next->space);
+    Page* page = space != nullptr ? space->table.find(next->address) : nullptr;
+    if (page == nullptr || page->stamp != next->stamp) {
+      --looks;  // it has left otherwise
+      continue;
+    }
+    if (page->state != PageState::kResident) {
+      resident_.add_again(*next);  // it is being seen to
+      continue;
+    }
+    page->state = PageState::kSaving;
+    const bool clean = page->slot != kNoSlot;
+    victims.push_back({space, next->address, page, clean});
+    victims.back().slot = clean ? kNoSlot : slots_.allocate();
+  }
+  std::sort(victims.begin(), victims.end(), [](const Victim& a, const Victim& b) {
+    return std::tuple(a.space->id, a.address) < std::tuple(b.space->id, b.address);
+  });
+  return victims;
+}
+
+// From here on a write to these pages faults, and they keep still while they are read.
+void Pager::freeze(std::vector<Victim>& victims, PageLink& link) {
+  const auto dirty = [](const Victim& one) { return !one.clean; };
+  for_runs(victims, dirty, [&](std::size_t first, std::size_t end) {
+    const Victim& begin = victims[first];
+    const std::uint64_t pages = end - first;
+    const bool frozen =
+        begin.space->faults.protect(begin.address, pages * kPageSize, true) == 0 &&
+        begin.space->access->read({begin.address, pages}, link.buffers() + first * kPageSize);
+    for (std::size_t i = first; i < end; ++i) {
+      victims[i].frozen = frozen;
+    }
+  });
+}
+
+void Pager::save(std::vector<Victim>& victims, PageLink& link) {
+  std::array<Transfer, kBatch> transfers;
+  std::array<std::size_t, kBatch> whose{};
+  std::size_t count = 0;
+  for (std::size_t i = 0; i < victims.size(); ++i) {
+    if (victims[i].frozen) {
+      whose[count] = i;
+      transfers[count++] = {victims[i].slot, Place::kNone, link.buffers() + i * kPageSize};
+    }
+  }
+  link.put({transfers.data(), count});
+  for (std::size_t i = 0; i < count; ++i) {
+    victims[whose[i]].place = transfers[i].place;
+  }
+}
+
+void Pager::drop(std::vector<Victim>& victims) {
+  for_runs(
+      victims, [](const Victim&) { return true; },
+      [&](std::size_t first, std::size_t end) {
+        const Run run{victims[first].address, end - first};
+        CHECK(victims[first].space->access->drop({&run, 1}));
+      });
+}
+
+}  // namespace fallow::pager

@@ -1,0 +1,337 @@
+// The pager's answers to faults (pager.h).
+#include <signal.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <chrono>
+
+#include "base/check.h"
+#include "base/log.h"
+#include "base/units.h"
+#include "pager/space.h"
+
+namespace fallow::pager {
+namespace {
+
+constexpr std::uint32_t kProtectionTrial = 512;
+constexpr std::uint32_t kProtectionRest = 8192;
+constexpr std::int64_t kExchangesMost = 16;
+constexpr std::chrono::seconds kExchangeAtMost{2};
+
+}  // namespace
+
+// The pages that one fault brings in: the one that was faulted on, and some ahead of it.
+struct Pager::Filling {
+  struct One {
+    std::uint64_t address;
+    Page* page;
+    bool there = false;
+    bool is_protected = false;
+  };
+  std::array<One, PageLink::kBuffers> pages;
+  std::size_t count = 0;
+  std::array<Transfer, PageLink::kBuffers> transfers;
+  bool zeros = false;
+  bool write = false;
+};
+
+void Pager::answer_faults(PageLink& link) {
+  Lock lead(leading_, std::defer_lock);
+  for (;;) {
+    if (!lead.owns_lock()) {
+      lead.lock();
+    }
+    uffd_msg message{};
+    SpaceId id = 0;
+    if (!source_->next(message, id)) {
+      return;
+    }
+    Space* space = nullptr;
+    {
+      const std::lock_guard lock(mutex_);
+      space = find_space(id);
+    }
+    if (space != nullptr) {
+      answer(link, lead, *space, message);
+    }
+  }
+}
+
+void Pager::answer(PageLink& link, Lock& lead, Space& space, const uffd_msg& message) {
+  if (message.event != UFFD_EVENT_PAGEFAULT) {
+    return;
+  }
+  if ((message.arg.pagefault.flags & UFFD_PAGEFAULT_FLAG_WP) != 0) {
+    on_write(space, message.arg.pagefault.address & ~(kPageSize - 1));
+  } else {
+    const std::uint64_t begin_ns = clock_.now_ns();
+    on_missing(link, lead, space, message);
+    latency_.add(clock_.now_ns() - begin_ns);
+  }
+}
+
+// Whether protecting what was only read has paid: a page that is written after all costs a second
+// fault, one that is not saves a copy.
+void Pager::judge_protection(bool written) {
+  ++(written ? written_ : clean_);
+  if (clean_ < kProtectionTrial) {
+    return;
+  }
+  if (written_ > clean_ / 4) {
+    protect_rest_ = kProtectionRest;
+  }
+  clean_ = 0;
+  written_ = 0;
+}
+
+// A write to a protected page: it is lifted, and what was being done for the page is called off.
+void Pager::on_write(Space& space, std::uint64_t address) {
+  Lock lock(mutex_);
+  Page* page = space.table.find(address);
+  if (page == nullptr) {
+    space.faults.wake(address, kPageSize);
+    return;
+  }
+  if (page->state == PageState::kFilling || page->state == PageState::kDropping) {
+    page->wanted = true;
+    return;
+  }
+  if (page->state != PageState::kResident && page->state != PageState::kSaving) {
+    space.faults.wake(address, kPageSize);
+    return;
+  }
+  const bool called_off = page->state == PageState::kSaving;
+  ++counts_.faults_write;
+  if (page->is_protected && !called_off) {
+    judge_protection(true);
+  }
+  page->state = PageState::kFilling;
+  page->is_protected = false;
+  if (page->slot != kNoSlot) {
+    slots_.release(page->slot);
+    page->slot = kNoSlot;
+  }
+  lock.unlock();
+  const int error = space.faults.protect(address, kPageSize, false);
+  lock.lock();
+  page->state = PageState::kResident;
+  if (called_off) {
+    stay(space, address, *page);
+  }
+  if (error != 0) {
+    page->wanted = true;  // tried again by whoever writes
+  }
+  wake_if_wanted(space, address, *page);
+  room_made_.notify_all();
+}
+
+void Pager::on_missing(PageLink& link, Lock& lead, Space& space, const uffd_msg& message) {
+  const std::uint64_t address = message.arg.pagefault.address & ~(kPageSize - 1);
+  Lock lock(mutex_);
+  Page* page = space.table.find(address);
+  if (page == nullptr) {
+    space.faults.wake(address, kPageSize);
+    return;
+  }
+  Filling filling;
+  switch (page->state) {
+    case PageState::kFilling:
+    case PageState::kDropping:
+      page->wanted = true;
+      return;
+    case PageState::kResident:
+    case PageState::kSaving:
+      look_again(space, address, *page);
+      return;
+    case PageState::kUntouched:
+      filling.zeros = true;
+      ++counts_.faults;
+      ++counts_.faults_zero;
+      break;
+    case PageState::kStored:
+      ++counts_.faults;
+      break;
+  }
+  filling.write = (message.arg.pagefault.flags & UFFD_PAGEFAULT_FLAG_WRITE) != 0;
+  page->state = PageState::kFilling;
+  filling.pages[filling.count++] = {address, page};
+  if (!take_room(lock, lead, filling)) {
+    page->state = filling.zeros ? PageState::kUntouched : PageState::kStored;
+    lock.unlock();
+    refuse(space, address, message.arg.pagefault.feat.ptid,
+           "neither the daemon nor the backing file takes another page");
+    return;
+  }
+  plan(space, filling);
+  for (std::size_t i = 0; i < filling.count && !filling.zeros; ++i) {
+    const Slot slot = filling.pages[i].page->slot;
+    filling.transfers[i] = {slot, slots_.place(slot), link.buffers() + i * kPageSize};
+    filling.pages[i].is_protected = protect_clean() && (i > 0 || !filling.write);
+  }
+  lock.unlock();
+  if (!filling.zeros) {
+    bring(link, lead, filling);
+  }
+  install(space, link, filling);
+  lock.lock();
+  settle(space, filling);
+  lock.unlock();
+  if (!filling.zeros && filling.transfers[0].error != 0) {
+    refuse(space, address, message.arg.pagefault.feat.ptid, "the page was lost");
+  }
+}
+
+// A fault on a page that is thought to be in RAM. Nearly always another thread's fault has been
+// answered since. Else the program has given the page back itself, and reads zeros; the kernel
+// knows. Under the mutex, so that the page cannot leave meanwhile.
+void Pager::look_again(Space& space, std::uint64_t address, Page& page) {
+  std::uint64_t filled = 0;
+  if (space.faults.fill(address, zeros_.data(), kPageSize, false, filled) != 0) {
+    space.faults.wake(address, kPageSize);
+    return;
+  }
+  if (page.slot != kNoSlot) {
+    slots_.release(page.slot);
+    page.slot = kNoSlot;
+  }
+  page.is_protected = false;
+  if (page.state == PageState::kSaving) {
+    stay(space, address, page);
+  }
+}
+
+// Waits until there is room for a page. False: there will be none. Where no page can leave because
+// nobody takes one, a page that comes back makes room itself: it gives up its slot, which takes
+// another page. Until then there is one too many in RAM.
+bool Pager::take_room(Lock& lock, Lock& lead, Filling& filling) {
+  if (room_ <= 0) {
+    lead.unlock();
+    room_wanted_.notify_one();
+    room_made_.wait(lock, [this] { return room_ > 0 || stuck_ || stopping_; });
+    if (room_ <= 0 && (filling.zeros || !may_exchange(lock))) {
+      return false;
+    }
+    filling.write = filling.write || room_ <= 0;
+  }
+  if (--room_ < room_low_) {
+    room_wanted_.notify_one();
+  }
+  return true;
+}
+
+bool Pager::may_exchange(Lock& lock) {
+  exchanged_ = true;
+  room_wanted_.notify_one();
+  return room_made_.wait_for(lock, kExchangeAtMost, [this] { return room_ > -kExchangesMost; });
+}
+
+// Adds the pages that the stream of faults is about to need, as far as there is room to spare.
+void Pager::plan(Space& space, Filling& filling) {
+  const std::uint64_t number = filling.pages[0].address / kPageSize;
+  const Streams::Plan plan = space.streams.fault(number);
+  counts_.prefetch_hits += plan.proved;
+  const PageState wanted = filling.zeros ? PageState::kUntouched : PageState::kStored;
+  for (std::uint32_t i = 1; i <= plan.ahead; ++i) {
+    const std::uint64_t address =
+        (number + static_cast<std::uint64_t>(plan.stride) * i) * kPageSize;
+    Page* page = space.table.find(address);
+    if (page == nullptr || page->state != wanted || room_ <= room_low_ / 2) {
+      break;
+    }
+    if (!filling.zeros && slots_.place(page->slot) != slots_.place(filling.pages[0].page->slot)) {
+      break;
+    }
+    --room_;
+    page->state = PageState::kFilling;
+    filling.pages[filling.count++] = {address, page};
+  }
+  const auto ahead = static_cast<std::uint32_t>(filling.count - 1);
+  space.streams.brought(ahead);
+  counts_.prefetched += ahead;
+  if (room_ < room_low_) {
+    room_wanted_.notify_one();
+  }
+}
+
+void Pager::bring(PageLink& link, Lock& lead, Filling& filling) {
+  const std::span<Transfer> transfers(filling.transfers.data(), filling.count);
+  const auto slow = [](const Transfer& one) { return one.place == Place::kFile; };
+  if (lead.owns_lock() && std::any_of(transfers.begin(), transfers.end(), slow)) {
+    lead.unlock();  // others need not wait for the disk
+  }
+  link.get(transfers);
+}
+
+// Puts the pages where they belong, as many at once as lie next to each other.
+void Pager::install(Space& space, PageLink& link, Filling& filling) {
+  for (std::size_t i = 0; i < filling.count;) {
+    const Filling::One& first = filling.pages[i];
+    const bool bad = !filling.zeros && filling.transfers[i].error != 0;
+    std::size_t end = i + 1;
+    while (!bad && end < filling.count &&
+           filling.pages[end].address == first.address + (end - i) * kPageSize &&
+           filling.pages[end].is_protected == first.is_protected &&
+           (filling.zeros || filling.transfers[end].error == 0)) {
+      ++end;
+    }
+    if (!bad) {
+      const std::byte* from = filling.zeros ? zeros_.data() : link.buffers() + i * kPageSize;
+      std::uint64_t filled = 0;
+      const int error =
+          space.faults.fill(first.address, from, (end - i) * kPageSize, first.is_protected, filled);
+      const std::size_t done = filled / kPageSize;
+      for (std::size_t k = i; k < i + done; ++k) {
+        filling.pages[k].there = true;
+      }
+      if (error != 0 && done > 0) {
+        end = i + done;  // the next one says why
+      }
+    }
+    i = end;
+  }
+}
+
+// What has become of the pages.
+void Pager::settle(Space& space, const Filling& filling) {
+  for (std::size_t i = 0; i < filling.count; ++i) {
+    const Filling::One& one = filling.pages[i];
+    Page& page = *one.page;
+    if (!one.there) {
+      page.state = filling.zeros ? PageState::kUntouched : PageState::kStored;
+      ++room_;
+      // Tried again by whoever faulted, unless it cannot be had.
+      page.wanted = page.wanted || filling.zeros || filling.transfers[i].error == 0;
+    } else {
+      page.state = PageState::kResident;
+      page.is_protected = one.is_protected;
+      if (one.is_protected) {
+        judge_protection(false);
+      } else if (page.slot != kNoSlot) {
+        slots_.release(page.slot);
+        page.slot = kNoSlot;
+        protect_rest_ -= protect_rest_ > 0;
+      }
+      enqueue(space, one.address, page);
+    }
+    wake_if_wanted(space, one.address, page);
+  }
+  room_made_.notify_all();
+}
+
+// The access gets SIGBUS, and that page alone.
+void Pager::refuse(Space& space, std::uint64_t address, std::uint32_t thread, const char* why) {
+  log_error("pager_page_refused", {{"address", address}, {"detail", why}});
+  {
+    const std::lock_guard lock(mutex_);
+    ++counts_.failures;
+  }
+  if (space.faults.poison(address, kPageSize) != 0) {
+    ::syscall(SYS_tkill, thread, SIGBUS);
+  }
+  space.faults.wake(address, kPageSize);
+}
+
+}  // namespace fallow::pager
