@@ -1,23 +1,12 @@
 #include "usemem/options.h"
 
-#include <charconv>
-#include <optional>
-
+#include "common/options.h"
 #include "usemem/pattern.h"
 
 namespace fallow::guests {
 namespace {
 
 constexpr std::uint64_t kBlockBytesMax = std::uint64_t{1} << 40;
-
-std::optional<std::uint64_t> parse_whole(std::string_view text) {
-  std::uint64_t value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size()) {
-    return std::nullopt;
-  }
-  return value;
-}
 
 unsigned unit_shift(char unit) {
   switch (unit) {
@@ -33,32 +22,23 @@ unsigned unit_shift(char unit) {
 }
 
 // A number of bytes, or with K, M or G; a whole number of pages, from one page up.
-std::optional<std::uint64_t> parse_block(std::string_view text) {
+bool parse_block(std::string_view text, std::uint64_t& bytes) {
   const unsigned shift = text.empty() ? 0 : unit_shift(text.back());
   if (shift != 0) {
     text.remove_suffix(1);
   }
-  const auto value = parse_whole(text);
-  if (!value || *value == 0 || *value > (kBlockBytesMax >> shift)) {
-    return std::nullopt;
+  std::uint64_t value = 0;
+  if (!parse_whole(text, value) || value == 0 || value > (kBlockBytesMax >> shift) ||
+      (value << shift) % kPageSize != 0) {
+    return false;
   }
-  const std::uint64_t bytes = *value << shift;
-  return bytes % kPageSize == 0 ? std::optional(bytes) : std::nullopt;
+  bytes = value << shift;
+  return true;
 }
 
-std::string apply(UsememOptions& options, std::string_view name, std::string_view value) {
-  const bool is_seed = name == "--seed";
-  const auto number = is_seed ? parse_whole(value) : parse_block(value);
-  if (!number) {
-    return "usemem: " + std::string(name) + " '" + std::string(value) + "' is not " +
-           (is_seed ? "a whole number" : "a size in whole 4 KiB pages, such as 128M");
-  }
-  (is_seed ? options.seed : name == "--step" ? options.step_bytes : options.max_bytes) = *number;
-  return "";
-}
-
-bool takes_value(std::string_view name) {
-  return name == "--step" || name == "--max" || name == "--seed";
+void add_block(Options& table, std::string_view name, std::uint64_t& bytes) {
+  table.value(name, "a size in whole 4 KiB pages, such as 128M",
+              [&bytes](std::string_view text) { return parse_block(text, bytes); });
 }
 
 }  // namespace
@@ -66,22 +46,16 @@ bool takes_value(std::string_view name) {
 std::variant<UsememOptions, std::string> parse_usemem_options(
     std::span<const char* const> arguments) {
   UsememOptions options;
-  for (std::size_t i = 0; i < arguments.size(); ++i) {
-    const std::string_view name = arguments[i];
-    if (name == "--help" || name == "-h") {
-      options.help = true;
-    } else if (name == "--once") {
-      options.once = true;
-    } else if (!takes_value(name)) {
-      return "usemem: no option '" + std::string(name) + "': see usemem --help";
-    } else if (i + 1 == arguments.size()) {
-      return "usemem: " + std::string(name) + " needs a value";
-    } else if (std::string error = apply(options, name, arguments[++i]); !error.empty()) {
-      return error;
-    }
+  Options table("usemem", options.help);
+  add_block(table, "--step", options.step_bytes);
+  add_block(table, "--max", options.max_bytes);
+  table.count("--seed", options.seed);
+  table.flag("--once", options.once);
+  if (std::string error = table.parse(arguments); !error.empty()) {
+    return error;
   }
   if (options.max_bytes < options.step_bytes) {
-    return "usemem: --max must not be smaller than --step";
+    return table.wrong("--max must not be smaller than --step");
   }
   return options;
 }

@@ -8,11 +8,12 @@
 #include <cstdint>
 #include <span>
 
+#include "common/mix.h"
+
 namespace fallow::guests {
 
 inline constexpr std::size_t kPageSize = 4096;
 inline constexpr std::size_t kPageWords = kPageSize / sizeof(std::uint64_t);
-inline constexpr std::uint64_t kWordStep = 0x9e3779b97f4a7c15;
 static_assert(kWordStep % 2 == 1, "an even step would repeat words");
 
 struct PatternKey {
@@ -20,13 +21,6 @@ struct PatternKey {
   std::uint64_t pass = 0;
   std::uint64_t page = 0;
 };
-
-// SplitMix64's finalizer: neighbours in, unrelated words out.
-constexpr std::uint64_t mix(std::uint64_t word) {
-  word = (word ^ (word >> 30)) * 0xbf58476d1ce4e5b9;
-  word = (word ^ (word >> 27)) * 0x94d049bb133111eb;
-  return word ^ (word >> 31);
-}
 
 constexpr std::uint64_t first_word(const PatternKey& key) {
   return mix(mix(mix(key.seed + kWordStep) + key.pass) + key.page);

@@ -4,9 +4,8 @@
 #include <sys/mman.h>
 
 #include <csignal>
-#include <cstdio>
-#include <ctime>
 
+#include "common/report.h"
 #include "usemem/options.h"
 #include "usemem/pattern.h"
 
@@ -17,13 +16,6 @@ volatile std::sig_atomic_t stop_requested = 0;
 
 void request_stop(int /*signal*/) {
   stop_requested = 1;
-}
-
-std::uint64_t now_ms() {
-  timespec now{};
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return static_cast<std::uint64_t>(now.tv_sec) * 1000 +
-         static_cast<std::uint64_t>(now.tv_nsec) / 1'000'000;
 }
 
 // A block of fresh zero pages, given back to the kernel at the end.
@@ -79,10 +71,10 @@ class Usemem {
  private:
   // One block: traversed once, or until stopped.
   Outcome run_step(std::uint64_t bytes, bool for_ever) {
-    std::printf("attempt %llu\n", static_cast<unsigned long long>(bytes));
+    print_attempt(bytes);
     Block block(bytes);
     if (!block.valid()) {
-      std::printf("error no memory for %llu bytes\n", static_cast<unsigned long long>(bytes));
+      print_error("no memory for " + std::to_string(bytes) + " bytes");
       return Outcome::kWrong;
     }
     Outcome outcome = Outcome::kDone;
@@ -99,8 +91,7 @@ class Usemem {
       outcome = verify(block);
     }
     if (outcome == Outcome::kDone) {
-      std::printf("step %llu %llu\n", static_cast<unsigned long long>(block.bytes()),
-                  static_cast<unsigned long long>(now_ms() - start_ms));
+      print_step(block.bytes(), now_ms() - start_ms);
       ++passes_;
     }
     return outcome;
@@ -123,9 +114,8 @@ class Usemem {
       }
       const std::size_t word = first_mismatch(block.page(page), {options_.seed, passes_, page});
       if (word != kPageWords) {
-        std::printf("error page %llu word %zu of a block of %llu bytes came back wrong\n",
-                    static_cast<unsigned long long>(page), word,
-                    static_cast<unsigned long long>(block.bytes()));
+        print_error("page " + std::to_string(page) + " word " + std::to_string(word) +
+                    " of a block of " + std::to_string(block.bytes()) + " bytes came back wrong");
         return Outcome::kWrong;
       }
       ++verified_pages_;
@@ -138,19 +128,7 @@ class Usemem {
   std::uint64_t verified_pages_ = 0;
 };
 
-int run(std::span<const char* const> arguments) {
-  const auto parsed = parse_usemem_options(arguments);
-  if (const auto* error = std::get_if<std::string>(&parsed)) {
-    std::fprintf(stderr, "%s\n", error->c_str());
-    return 2;
-  }
-  const auto& options = std::get<UsememOptions>(parsed);
-  if (options.help) {
-    std::fputs(usemem_help().data(), stdout);
-    return 0;
-  }
-  // A line at a time: whoever drives the scenario acts on them as they come.
-  std::setvbuf(stdout, nullptr, _IOLBF, BUFSIZ);
+int run(const UsememOptions& options) {
   struct sigaction action {};
   action.sa_handler = request_stop;
   sigaction(SIGTERM, &action, nullptr);
@@ -162,5 +140,7 @@ int run(std::span<const char* const> arguments) {
 }  // namespace fallow::guests
 
 int main(int argc, char** argv) {
-  return fallow::guests::run(std::span<const char* const>(argv + 1, static_cast<size_t>(argc - 1)));
+  using namespace fallow::guests;
+  const std::span<const char* const> arguments(argv + 1, static_cast<size_t>(argc - 1));
+  return run_program(parse_usemem_options(arguments), usemem_help(), run);
 }
