@@ -37,6 +37,11 @@ enum fallow_pool_kind {
   FALLOW_EPHEMERAL = 1   /* a page may be dropped at any time */
 };
 
+/* Proves that a process which comes back is the one that went. Whoever has it gets the pages. */
+struct fallow_secret {
+  uint64_t words[2];
+};
+
 /* Zero means the default. Fill with zeros first: later versions append fields. */
 struct fallow_options {
   size_t size;                   /* sizeof(struct fallow_options) */
@@ -44,6 +49,9 @@ struct fallow_options {
   const char* name;              /* of the client, as `fallow` lists it; NULL: program and pid */
   const char* disk;              /* not NULL: attach to the disk of this VM, for fallow_disk_* */
   unsigned reconnect_timeout_ms; /* how long calls wait for a daemon that has gone; 0: 30 s */
+  const struct fallow_secret* secret; /* of an earlier connection by this name; NULL: none */
+  unsigned keep_seconds; /* how long pages wait for a client that ends without fallow_close(), up to
+                          * 600; 0: they do not */
 };
 
 const char* fallow_version(void);
@@ -52,6 +60,13 @@ const char* fallow_version(void);
 int fallow_connect(const struct fallow_options* options, fallow_client** client);
 /* Closes its queues, frees its memory. The client's pages are dropped. No other thread uses it. */
 void fallow_close(fallow_client* client);
+/* The same, but the pages wait options.keep_seconds for whoever comes with the name and the secret.
+ * Without these seconds -EINVAL, and nothing is closed. */
+int fallow_leave(fallow_client* client);
+/* What to come back with. A daemon that came back without the pages has given a new one. */
+int fallow_secret_of(fallow_client* client, struct fallow_secret* secret);
+/* 1 when the pages of the connection that options.secret is of were there, else 0. */
+int fallow_resumed(fallow_client* client);
 /* Why the last call on this thread failed: one line, valid until the next call. */
 const char* fallow_error(void);
 

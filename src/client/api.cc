@@ -36,7 +36,12 @@ namespace {
 constexpr unsigned kDepthDefault = 32;
 constexpr unsigned kReconnectDefaultMs = 30'000;
 constexpr const char* kSocketDefault = "/run/fallow/ring.sock";
+constexpr const char* kForked = "the client belongs to the process that this one was forked from";
 
+// Of the first version's options.
+constexpr std::size_t kOptionsMin = offsetof(fallow_options, secret);
+
+static_assert(sizeof(fallow_secret) == sizeof(ring::Secret));
 static_assert(sizeof(fallow_statistics) == sizeof(ring::Statistics));
 static_assert(offsetof(fallow_statistics, node_frames_free) ==
               offsetof(ring::Statistics, node_frames_free));
@@ -59,7 +64,7 @@ int with(fallow_queue* queue, Work work) noexcept {
     return fail(EINVAL, "the queue is NULL");
   }
   if (!queue->client->client->ours()) {
-    return fail(EINVAL, "the client belongs to the process that this one was forked from");
+    return fail(EINVAL, kForked);
   }
   return guarded([&] { return work(*queue->queue); });
 }
@@ -78,15 +83,19 @@ int copy_options(const fallow_options* given, fallow_options& options) {
   if (given == nullptr) {
     return 0;
   }
-  if (given->size < sizeof options) {
+  if (given->size < kOptionsMin) {
     return fail(EINVAL, "options.size is not sizeof(struct fallow_options)");
   }
   const auto* bytes = reinterpret_cast<const char*>(given);
   const auto zero = [](char byte) { return byte == 0; };
-  if (!std::all_of(bytes + sizeof options, bytes + given->size, zero)) {
+  const std::size_t known = std::min(given->size, sizeof options);
+  if (!std::all_of(bytes + known, bytes + given->size, zero)) {
     return fail(EINVAL, "the options ask for what version " FALLOW_VERSION " does not know");
   }
-  options = *given;
+  std::memcpy(&options, given, known);
+  if (options.disk != nullptr && options.keep_seconds != 0) {
+    return fail(EINVAL, "a disk stays anyway: keep_seconds is for clients with pages");
+  }
   return 0;
 }
 
@@ -120,6 +129,10 @@ Client::Options client_options(const fallow_options& options) {
   const unsigned ms =
       options.reconnect_timeout_ms != 0 ? options.reconnect_timeout_ms : kReconnectDefaultMs;
   made.reconnect_ns = std::uint64_t{ms} * 1'000'000;
+  made.keep_seconds = options.keep_seconds;
+  if (options.secret != nullptr) {
+    made.target.secret = {{options.secret->words[0], options.secret->words[1]}};
+  }
   return made;
 }
 
@@ -197,12 +210,42 @@ void fallow_close(fallow_client* client) {
   });
 }
 
+int fallow_leave(fallow_client* client) {
+  if (client == nullptr || !client->client->ours() || !client->client->keeps_pages()) {
+    return fc::fail(EINVAL, client == nullptr ? "the client is NULL"
+                            : client->client->ours()
+                                ? "without options.keep_seconds no pages would wait"
+                                : fc::kForked);
+  }
+  return fc::guarded([&] {
+    client->client->leave();
+    fallow_close(client);
+    return 0;
+  });
+}
+
+int fallow_secret_of(fallow_client* client, struct fallow_secret* secret) {
+  if (client == nullptr || secret == nullptr) {
+    return fc::fail(EINVAL, "the client is NULL, or there is no place for the secret");
+  }
+  return fc::guarded([&] {
+    const fallow::ring::Secret words = client->client->secret();
+    *secret = {{words.words[0], words.words[1]}};
+    return 0;
+  });
+}
+
+int fallow_resumed(fallow_client* client) {
+  if (client == nullptr) {
+    return fc::fail(EINVAL, "the client is NULL");
+  }
+  return client->client->resumed() ? 1 : 0;
+}
+
 void* fallow_alloc(fallow_client* client, size_t bytes) {
   if (client == nullptr || !client->client->ours()) {
     errno = EINVAL;
-    fc::fail(EINVAL, client == nullptr ? "the client is NULL"
-                                       : "the client belongs to the process that this one was "
-                                         "forked from");
+    fc::fail(EINVAL, client == nullptr ? "the client is NULL" : fc::kForked);
     return nullptr;
   }
   std::byte* memory = nullptr;
@@ -233,7 +276,7 @@ int fallow_queue_open(fallow_client* client, unsigned depth, fallow_queue** queu
       return fc::fail(EINVAL, "a queue's depth is 1 to 1024");
     }
     if (!client->client->ours()) {
-      return fc::fail(EINVAL, "the client belongs to the process that this one was forked from");
+      return fc::fail(EINVAL, fc::kForked);
     }
     auto made = std::make_unique<fallow_queue>();
     made->client = client;

@@ -21,6 +21,9 @@ constexpr std::uint64_t kLongestPauseNs = 50 * kMillisecond;
 // A daemon that has just come up has more to do than to greet us.
 constexpr std::uint64_t kShortestGreetingNs = 100 * kMillisecond;
 
+// How long the daemon may take to notice that a process has ended.
+constexpr std::uint64_t kPartingNs = 1000 * kMillisecond;
+
 // Entries of the queue that opens pools again.
 constexpr std::uint32_t kHandful = ring::kEntriesMin;
 
@@ -53,13 +56,11 @@ int Client::connect(Options options, std::unique_ptr<Client>& made) {
   if (client->fork_mark_ == nullptr) {
     return fail(ENOMEM, "no memory for another client");
   }
-  const auto& [target, reconnect_ns] = client->options_;
-  if (const int error = Connection::dial(target, {reconnect_ns, reconnect_ns}, client->clock_,
-                                         client->connection_);
-      error != 0) {
+  if (const int error = client->first_connection(); error != 0) {
     return error;
   }
   const ring::Welcome& welcome = client->connection_->welcome();
+  client->resumed_ = welcome.resumed != 0;
   client->disk_bytes_ = welcome.disk_bytes;
   client->disk_block_bytes_ = welcome.disk_block_bytes;
   client->options_.target.secret = welcome.secret;
@@ -67,12 +68,47 @@ int Client::connect(Options options, std::unique_ptr<Client>& made) {
   return 0;
 }
 
+// Who comes back at once may find the daemon still busy with the end of the connection before.
+int Client::first_connection() {
+  const Connection::Patience patience{options_.reconnect_ns, options_.reconnect_ns};
+  const std::uint64_t until_ns = clock_.now_ns() + std::min(options_.reconnect_ns, kPartingNs);
+  int error = 0;
+  while ((error = Connection::dial(options_.target, patience, clock_, connection_)) == -EBUSY &&
+         options_.target.secret != ring::Secret{} && clock_.now_ns() < until_ns) {
+    pause_ns(kShortestPauseNs);
+  }
+  if (error != 0 || has_disk()) {
+    return error;
+  }
+  // Also when none shall wait any more, as the process before may have asked for it.
+  if (keeps_pages() || connection_->welcome().resumed != 0) {
+    error = connection_->keep(options_.keep_seconds);
+  }
+  if (error != 0) {
+    connection_->end();  // without goodbye: what was there goes on waiting
+  }
+  return error;
+}
+
 void Client::end() {
   const std::lock_guard lock(mutex_);
   // In a forked child the connection is its parent's to end.
   if (connection_ != nullptr && ours()) {
+    if (!connection_->over()) {
+      connection_->goodbye();
+    }
     connection_->end();
   }
+}
+
+void Client::leave() {
+  const std::lock_guard lock(mutex_);
+  connection_->end();
+}
+
+ring::Secret Client::secret() {
+  const std::lock_guard lock(mutex_);
+  return options_.target.secret;
 }
 
 Client::~Client() {
@@ -130,6 +166,11 @@ int Client::attempt(std::uint64_t greeting_ns) {
   const Connection::Patience patience{greeting_ns, options_.reconnect_ns};
   if (const int error = Connection::dial(options_.target, patience, clock_, fresh); error != 0) {
     return error;
+  }
+  if (keeps_pages()) {
+    if (const int error = fresh->keep(options_.keep_seconds); error != 0) {
+      return error;
+    }
   }
   std::vector<std::uint32_t> tokens;
   if (const int error = register_regions(*fresh, tokens); error != 0) {

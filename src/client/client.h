@@ -43,17 +43,25 @@ class Client {
   struct Options {
     Connection::Target target;
     std::uint64_t reconnect_ns = 0;  // how long calls wait for a daemon that has gone
+    std::uint32_t keep_seconds = 0;  // how long pages wait for a client that has gone
   };
 
   // Functions that return int give 0 or fail() with a text.
   static int connect(Options options, std::unique_ptr<Client>& made);
   ~Client();
-  // Tells the daemon that nothing more will come.
+  // Tells the daemon that nothing more will come, so that it drops the pages.
   void end();
+  // The pages wait; only when options ask for that.
+  void leave();
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;
 
   [[nodiscard]] const Clock& clock() const { return clock_; }
+  [[nodiscard]] bool keeps_pages() const { return options_.keep_seconds != 0; }
+  // What to come back with.
+  [[nodiscard]] ring::Secret secret();
+  // Whether connect() found the pages of before.
+  [[nodiscard]] bool resumed() const { return resumed_; }
   [[nodiscard]] bool has_disk() const { return options_.target.attach == ring::Attach::kDisk; }
   [[nodiscard]] std::uint64_t disk_bytes() const { return disk_bytes_.load(); }
   [[nodiscard]] std::uint32_t disk_block_bytes() const { return disk_block_bytes_; }
@@ -91,6 +99,7 @@ class Client {
  private:
   explicit Client(Options options);
 
+  int first_connection();
   int attempt(std::uint64_t greeting_ns);
   int register_regions(Connection& connection, std::vector<std::uint32_t>& tokens);
   int reopen_pools(Connection& connection);
@@ -98,7 +107,8 @@ class Client {
   void drop_unused_region(std::size_t index);
   void change() { changes_.fetch_add(1, std::memory_order_release); }
 
-  Options options_;
+  Options options_;  // but for the secret, constant; that is guarded by mutex_
+  bool resumed_ = false;
   const SystemClock clock_;
   std::atomic<std::uint64_t> disk_bytes_{0};
   std::uint32_t disk_block_bytes_ = 0;

@@ -199,6 +199,18 @@ int Connection::unregister_region(std::uint32_t token) {
   return ask(request, -1, done, {});
 }
 
+int Connection::keep(std::uint32_t seconds) {
+  auto request = ring::make_message<ring::Keep>();
+  request.seconds = seconds;
+  ring::Done done{};
+  return ask(request, -1, done, {});
+}
+
+void Connection::goodbye() {
+  const auto message = ring::make_message<ring::Goodbye>();
+  send(&message, sizeof message, -1);
+}
+
 template <typename Answer, typename Request>
 int Connection::ask(const Request& request, int file, Answer& answer, std::span<UniqueFd> files) {
   if (const int error = send(&request, sizeof request, file); error != 0) {

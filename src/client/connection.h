@@ -50,6 +50,10 @@ class Connection {
   // `bytes`: of the file, a multiple of 4096.
   int register_region(int file, std::uint64_t bytes, std::uint32_t& token);
   int unregister_region(std::uint32_t token);
+  // Pages wait so long for their client when a connection ends without goodbye().
+  int keep(std::uint32_t seconds);
+  // The daemon need not be there to hear it.
+  void goodbye();
 
   // Whether the daemon has hung up, or either side broke off. A system call.
   [[nodiscard]] bool over() const;

@@ -171,6 +171,17 @@ bool FakeDaemon::answer(Peer& peer) {
       peer.regions[ring::read_message<ring::Unregister>(content).token - 1] = Mapping();
       --regions_;
       break;
+    case ring::ControlType::kKeep:
+      if (settings_.refuses_to_keep != 0) {
+        refuse(peer.socket.get(), settings_.refuses_to_keep, "not so long");
+        return true;
+      }
+      keep_seconds_ = ring::read_message<ring::Keep>(content).seconds;
+      break;
+    case ring::ControlType::kGoodbye:
+      ++goodbyes_;
+      peer.socket.reset();
+      return true;
     default:
       peer.socket.reset();
       return true;

@@ -40,6 +40,7 @@ class FakeDaemon {
     std::uint16_t version = ring::kVersionLast;
     bool completes_wrongly = false;  // answers the first entry with another's user data
     std::uint32_t queues_max = 64;
+    int refuses_to_keep = 0;  // an errno value
   };
 
   // Listens when this returns.
@@ -53,6 +54,8 @@ class FakeDaemon {
   [[nodiscard]] std::uint64_t entries() const { return entries_.load(); }
   [[nodiscard]] unsigned hellos() const { return hellos_.load(); }
   [[nodiscard]] bool came_back() const { return came_back_.load(); }  // one with our secret
+  [[nodiscard]] std::uint32_t keep_seconds() const { return keep_seconds_.load(); }
+  [[nodiscard]] unsigned goodbyes() const { return goodbyes_.load(); }
   [[nodiscard]] unsigned regions() const { return regions_.load(); }
   [[nodiscard]] unsigned queues() const { return queues_.load(); }
   [[nodiscard]] bool dead() const { return dead_.load(); }
@@ -82,6 +85,8 @@ class FakeDaemon {
   std::atomic<std::uint64_t> entries_{0};
   std::atomic<unsigned> hellos_{0};
   std::atomic<bool> came_back_{false};
+  std::atomic<std::uint32_t> keep_seconds_{0};
+  std::atomic<unsigned> goodbyes_{0};
   std::atomic<unsigned> regions_{0};
   std::atomic<unsigned> queues_{0};
   std::atomic<bool> dead_{false};

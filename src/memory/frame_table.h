@@ -75,12 +75,13 @@ struct TableHeader {
 };
 
 struct ClientRecord {
-  std::uint32_t id;           // 0: free
-  std::uint32_t last_id;      // of this slot's last client, so that ids are not used twice
-  char name[72];              // zero-terminated
-  std::uint64_t target;       // frames it may hold
-  std::uint64_t secret[2];    // tells a client that comes back from one that takes its name
-  std::uint64_t compression;  // tmem::Compression
+  std::uint32_t id;            // 0: free
+  std::uint32_t last_id;       // of this slot's last client, so that ids are not used twice
+  char name[72];               // zero-terminated
+  std::uint64_t target;        // frames it may hold
+  std::uint64_t secret[2];     // tells a client that comes back from one that takes its name
+  std::uint32_t compression;   // tmem::Compression
+  std::uint32_t keep_seconds;  // how long its pages wait for it to come back; 0: it asked for none
 };
 
 inline constexpr std::uint32_t kSuspectPool = 0x100;

@@ -114,7 +114,9 @@ class Node::RingDoor final : public RingHost {
     }
     return admission;
   }
-  void release_pages(ClientId client) override { node_.ring_clients_->release(client); }
+  void release_pages(ClientId client, Leaving how) override {
+    node_.ring_clients_->release(client, how);
+  }
   Status attach_disk(std::string_view vm, ring::Connection& connection) override {
     return node_.attach_disk(std::string(vm), connection);
   }

@@ -11,6 +11,8 @@
 namespace fallow::node {
 namespace {
 
+constexpr std::uint64_t kSecondNs = 1'000'000'000;
+
 tmem::ClientSecret make_secret() {
   tmem::ClientSecret secret;
   const std::size_t bytes = sizeof secret.words;
@@ -33,9 +35,9 @@ bool matches(const tmem::ClientSecret& ours, const ring::Secret& theirs) {
 }  // namespace
 
 void RingClients::expect(ClientId client, const std::string& name) {
+  const std::uint64_t keep_ns = store_.keep_seconds_of(client) * kSecondNs;
   const std::lock_guard lock(mutex_);
-  clients_[client] = {State::kExpected, name};
-  give_up_at_ns_ = clock_.now_ns() + kReturnNs;
+  clients_[client] = {State::kExpected, name, clock_.now_ns() + std::max(kReturnNs, keep_ns)};
 }
 
 Result<RingHost::Admission> RingClients::admit(std::string_view name, const ring::Secret& secret) {
@@ -51,9 +53,13 @@ Result<RingHost::Admission> RingClients::admit(std::string_view name, const ring
   }
   const tmem::ClientSecret ours = store_.secret_of(client);
   if (!matches(ours, secret)) {
+    const std::uint64_t now_ns = clock_.now_ns();
+    const std::uint64_t left_ns =
+        found->second.give_up_at_ns - std::min(now_ns, found->second.give_up_at_ns);
     return Error{ErrorCode::kExists,
                  "the pages of a client '" + std::string(name) +
-                     "' wait for it to come back: use another name, or try in a minute"};
+                     "' wait for it to come back: use another name, or try in " +
+                     std::to_string(left_ns / kSecondNs + 1) + " s"};
   }
   found->second.state = State::kConnected;
   log_info("ring_client_back", {{"client", name}, {"used", store_.allowance(client).used}});
@@ -66,11 +72,14 @@ Result<RingHost::Admission> RingClients::add(std::string_view name) {
   if (!client) {
     return client.error();
   }
-  clients_[*client] = {State::kConnected, std::string(name)};
+  clients_[*client] = {State::kConnected, std::string(name), 0};
   return RingHost::Admission{*client, to_ring(secret), false};
 }
 
-void RingClients::release(ClientId client) {
+void RingClients::release(ClientId client, RingHost::Leaving how) {
+  if (how == RingHost::Leaving::kLost && await(client)) {
+    return;
+  }
   {
     const std::lock_guard lock(mutex_);
     clients_.erase(client);
@@ -78,16 +87,29 @@ void RingClients::release(ClientId client) {
   (void)store_.remove_client(client);
 }
 
+// Whether it has asked for that.
+bool RingClients::await(ClientId client) {
+  const std::uint64_t seconds = store_.keep_seconds_of(client);
+  const std::lock_guard lock(mutex_);
+  const auto found = clients_.find(client);
+  if (seconds == 0 || found == clients_.end()) {
+    return false;
+  }
+  found->second.state = State::kExpected;
+  found->second.give_up_at_ns = clock_.now_ns() + seconds * kSecondNs;
+  log_info("ring_client_awaited", {{"client", found->second.name},
+                                   {"seconds", seconds},
+                                   {"used", store_.allowance(client).used}});
+  return true;
+}
+
 void RingClients::give_up_the_lost() {
   std::vector<ClientId> lost;
   {
     const std::lock_guard lock(mutex_);
-    if (give_up_at_ns_ == 0 || clock_.now_ns() < give_up_at_ns_) {
-      return;
-    }
-    give_up_at_ns_ = 0;
+    const std::uint64_t now_ns = clock_.now_ns();
     for (auto at = clients_.begin(); at != clients_.end();) {
-      if (at->second.state != State::kExpected) {
+      if (at->second.state != State::kExpected || now_ns < at->second.give_up_at_ns) {
         ++at;
         continue;
       }

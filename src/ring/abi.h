@@ -28,6 +28,7 @@ inline constexpr std::uint32_t kEntriesMax = 1024;  // of one queue; a power of 
 inline constexpr std::uint16_t kQueuesMax = 64;     // of one connection
 inline constexpr std::uint32_t kRegionsMax = 64;    // of one connection
 inline constexpr std::uint64_t kRegionBytesMax = std::uint64_t{64} << 30;
+inline constexpr std::uint32_t kKeepSecondsMax = 600;
 
 // Messages over the socket.
 
@@ -42,6 +43,8 @@ enum class ControlType : std::uint16_t {
   kUnregister = 8,   // client; answered by kDone once no entry in flight uses the region
   kDone = 9,         // daemon
   kRefused = 10,     // daemon, in place of any of the answers above
+  kKeep = 11,        // client of pages; answered by kDone
+  kGoodbye = 12,     // client, which leaves for good; the daemon closes the connection
 };
 
 struct ControlHeader {
@@ -55,7 +58,7 @@ enum class Attach : std::uint32_t {
   kDisk = 2,   // `name` is a VM of the daemon's: block operations on its disk
 };
 
-// Proves that a client which comes back after the daemon's death is the one that went.
+// Proves that a client which comes back, after the daemon's death or its own, is the one that went.
 struct Secret {
   std::uint64_t words[2];  // zero: none
   bool operator==(const Secret&) const = default;
@@ -129,6 +132,18 @@ struct Refused {
   std::int32_t error;  // an errno value
   std::uint32_t reserved;
   char text[240];  // one line, zero-terminated
+};
+
+// How long the client's pages wait for it when a connection ends without a kGoodbye. It holds for
+// all connections with this client's secret until another one is sent, and outlives the daemon.
+struct Keep {
+  ControlHeader header;
+  std::uint32_t seconds;  // up to kKeepSecondsMax; 0, which it is at first: they are dropped
+  std::uint32_t reserved;
+};
+
+struct Goodbye {
+  ControlHeader header;
 };
 
 // Queue pairs.

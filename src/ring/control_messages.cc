@@ -28,6 +28,10 @@ std::size_t bytes_of(ControlType type) {
       return sizeof(Done);
     case ControlType::kRefused:
       return sizeof(Refused);
+    case ControlType::kKeep:
+      return sizeof(Keep);
+    case ControlType::kGoodbye:
+      return sizeof(Goodbye);
   }
   return 0;
 }

@@ -36,6 +36,10 @@ template <>
 inline constexpr ControlType kTypeOf<Done> = ControlType::kDone;
 template <>
 inline constexpr ControlType kTypeOf<Refused> = ControlType::kRefused;
+template <>
+inline constexpr ControlType kTypeOf<Keep> = ControlType::kKeep;
+template <>
+inline constexpr ControlType kTypeOf<Goodbye> = ControlType::kGoodbye;
 
 // All zeros behind a header that is right.
 template <typename Message>

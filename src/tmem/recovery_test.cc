@@ -74,12 +74,14 @@ TEST_F(RecoveryTest, clientsPoolsTargetsAndPages_areBack) {
   put(1, 100);
   memory::fill_page(page_, 7);
   store_->put({pool_, 0, 2}, page_);
+  store_->set_keep_seconds(client_, 90);
   restart();
   EXPECT_EQ(store_->recovery().pages, 1u);
   EXPECT_EQ(store_->recovery().patterns, 1u);
   EXPECT_EQ(store_->find_client("vm"), client_);
   EXPECT_EQ(store_->find_client("other"), std::nullopt);
   EXPECT_EQ(store_->secret_of(client_), (ClientSecret{{3, 4}}));
+  EXPECT_EQ(store_->keep_seconds_of(client_), 90u);
   EXPECT_EQ(store_->allowance(client_).target, kFrames);
   EXPECT_EQ(store_->allowance(client_).used, 1u);
   EXPECT_EQ(*store_->open_pool(client_, PoolKind::kPersistent, 11), pool_);

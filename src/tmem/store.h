@@ -61,7 +61,7 @@ struct RecoveryReport {
   std::uint64_t elapsed_ns = 0;
 };
 
-// Proves that a client which comes back after the daemon's death is the one that went.
+// Proves that a client which comes back, after the daemon's death or its own, is the one that went.
 struct ClientSecret {
   std::array<std::uint64_t, 2> words{};
   bool operator==(const ClientSecret&) const = default;
@@ -129,6 +129,10 @@ class Store {
   // Nothing when there is none.
   [[nodiscard]] std::optional<ClientId> find_client(std::string_view name) const;
   [[nodiscard]] ClientSecret secret_of(ClientId client) const;
+  // How long the client wants its pages to wait for it: written down for whoever decides that, and
+  // for the next life. 0 at first.
+  void set_keep_seconds(ClientId client, std::uint32_t seconds);
+  [[nodiscard]] std::uint32_t keep_seconds_of(ClientId client) const;
   // Destroys its pools too.
   Status remove_client(ClientId client);
   Result<PoolId> create_pool(ClientId client, PoolKind kind) {

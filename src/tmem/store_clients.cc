@@ -47,7 +47,8 @@ Result<ClientId> Store::add_client(std::string_view name, const ClientSecret& se
   std::memcpy(record.name, name.data(), name.size());
   record.last_id = id;
   record.target = 0;
-  record.compression = static_cast<std::uint64_t>(Compression::kOff);
+  record.compression = static_cast<std::uint32_t>(Compression::kOff);
+  record.keep_seconds = 0;
   record.secret[0] = secret.words[0];
   record.secret[1] = secret.words[1];
   std::atomic_ref(record.id).store(id);
@@ -69,6 +70,19 @@ ClientSecret Store::secret_of(ClientId id) const {
   }
   const memory::ClientRecord& record = arena_.clients()[id.value % memory::kClientsMax];
   return {{record.secret[0], record.secret[1]}};
+}
+
+void Store::set_keep_seconds(ClientId id, std::uint32_t seconds) {
+  const std::lock_guard lock(control_mutex_);
+  if (client_of(id) != nullptr) {
+    std::atomic_ref(arena_.clients()[id.value % memory::kClientsMax].keep_seconds).store(seconds);
+  }
+}
+
+std::uint32_t Store::keep_seconds_of(ClientId id) const {
+  const std::lock_guard lock(control_mutex_);
+  return client_of(id) != nullptr ? arena_.clients()[id.value % memory::kClientsMax].keep_seconds
+                                  : 0;
 }
 
 Status Store::remove_client(ClientId id) {
@@ -188,7 +202,7 @@ Status Store::set_compression(ClientId id, Compression compression) {
     return invalid("this node's memory was set up without compression: see 'compression'");
   }
   arena_.clients()[id.value % memory::kClientsMax].compression =
-      static_cast<std::uint64_t>(compression);
+      static_cast<std::uint32_t>(compression);
   client->account.set_compresses(compression != Compression::kOff);
   return {};
 }

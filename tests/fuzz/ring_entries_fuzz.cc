@@ -1,10 +1,9 @@
 // A hostile client of the rings: the input is a script of what it does, in order or not. While a
 // client has kept the rules, what it gets back is checked against a model.
 //
-//   0..31, flags, length(8), bytes    a control message: the type is the command modulo 12, laid
-//   over
-//                                     zeros of the right size; `flags` spoils the header or chooses
-//                                     descriptors
+//   0..31, flags, length(8), bytes    a control message: the type is the command modulo 14, laid
+//                                     over zeros of the right size; `flags` spoils the header or
+//                                     chooses descriptors
 //   32..127, choice, object, index    an entry that is right unless `choice` says otherwise
 //   128..143, offset(16), length(8), bytes   written into a queue's memory
 //   144..151, value(32)               stored in one of a queue's index words
@@ -256,7 +255,7 @@ class Fixture {
   void step(Script& script) {
     const unsigned command = script.byte();
     if (command < 32) {
-      send_control(script, command % 12);
+      send_control(script, command % 14);
     } else if (command < 128) {
       submit(script, command);
     } else if (command < 144) {
@@ -289,9 +288,10 @@ class Fixture {
 
   void send_control(Script& script, unsigned type) {
     static constexpr std::size_t kSizes[] = {
-        sizeof(ControlHeader), sizeof(Hello),         sizeof(Welcome),  sizeof(OpenQueue),
-        sizeof(QueueOpened),   sizeof(CloseQueue),    sizeof(Register), sizeof(Registered),
-        sizeof(Unregister),    sizeof(ControlHeader), sizeof(Refused),  sizeof(ControlHeader)};
+        sizeof(ControlHeader), sizeof(Hello),        sizeof(Welcome),  sizeof(OpenQueue),
+        sizeof(QueueOpened),   sizeof(CloseQueue),   sizeof(Register), sizeof(Registered),
+        sizeof(Unregister),    sizeof(Done),         sizeof(Refused),  sizeof(Keep),
+        sizeof(Goodbye),       sizeof(ControlHeader)};
     honest_ = false;
     const unsigned flags = script.byte();
     std::vector<std::byte> packet(kSizes[type] + (flags % 4 == 3 ? 1 : 0));

@@ -179,6 +179,10 @@ void DiskAttachment::introduce(Welcome& welcome) const {
   welcome.disk_block_bytes = device_.logical_block_size();
 }
 
+Status DiskAttachment::keep(std::uint32_t /*seconds*/) {
+  return invalid("what a disk holds is its VM's, and stays anyway");
+}
+
 std::unique_ptr<Executor> DiskAttachment::make_executor(Regions& regions, Executor::Sink& sink,
                                                         std::uint32_t entries) {
   return std::make_unique<DiskExecutor>(seat_, device_, regions, sink, entries);

@@ -19,6 +19,7 @@ class DiskAttachment final : public Attachment {
       : seat_(seat), device_(device), identity_(identity), said_(said) {}
 
   void introduce(Welcome& welcome) const override;
+  Status keep(std::uint32_t seconds) override;
   std::unique_ptr<Executor> make_executor(Regions& regions, Executor::Sink& sink,
                                           std::uint32_t entries) override;
 

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 
+#include "base/result.h"
 #include "frontend/ring/regions.h"
 #include "ring/abi.h"
 
@@ -48,6 +49,8 @@ class Attachment {
   virtual ~Attachment() = default;
   // Fills in what a Welcome says of it.
   virtual void introduce(Welcome& welcome) const = 0;
+  // The client wants its pages to wait for it so long when its connection ends. Errors are told.
+  virtual Status keep(std::uint32_t seconds) = 0;
   // `regions` and `sink` outlive the executor, as does the attachment.
   virtual std::unique_ptr<Executor> make_executor(Regions& regions, Executor::Sink& sink,
                                                   std::uint32_t entries) = 0;

@@ -230,6 +230,51 @@ TEST_F(HostileClient, wrongQueuesAndTokens_areRefused) {
   }
 }
 
+TEST_F(HostileClient, keptForEver_isRefused) {
+  for (const std::uint32_t seconds : {kKeepSecondsMax + 1, 0x80000000u, UINT32_MAX}) {
+    EXPECT_FALSE(bad_.keep(seconds)) << seconds;
+  }
+  auto message = make_message<Keep>();
+  message.seconds = 1;
+  message.reserved = 1;
+  bad_.send(message);
+  EXPECT_TRUE(bad_.receive_as<Refused>().has_value());
+  bad_.close();
+  EXPECT_TRUE(eventually([&] { return node_.host.clients() == 1; }));
+}
+
+TEST_F(HostileClient, keptTwice_waitsOnce) {
+  EXPECT_TRUE(bad_.keep(kKeepSecondsMax));
+  EXPECT_TRUE(bad_.keep(1));
+  EXPECT_FALSE(bad_.keep(UINT32_MAX));  // changes nothing
+  bad_.close();
+  EXPECT_TRUE(eventually([&] { return node_.host.waiting() == 1; }));
+  EXPECT_EQ(node_.host.clients(), 2u);
+}
+
+TEST_F(HostileClient, keptAndThenCutOff_isNotAwaited) {
+  EXPECT_TRUE(bad_.keep(60));
+  store(bad_queue_.head().client.submitted, 1000);
+  bad_queue_.ring();
+  expect_cut_off();
+  EXPECT_TRUE(eventually([&] { return node_.host.clients() == 1; }));
+}
+
+TEST_F(HostileClient, goodbyeBeforeHello_isTurnedAway) {
+  TestClient silent = connect();
+  silent.send(make_message<Goodbye>());
+  EXPECT_TRUE(silent.receive_as<Refused>().has_value());
+  EXPECT_TRUE(silent.closed());
+}
+
+TEST_F(HostileClient, goodbyeTwice_isHeardOnce) {
+  bad_.send(make_message<Goodbye>());
+  bad_.send(make_message<Goodbye>());
+  EXPECT_TRUE(bad_.closed());
+  EXPECT_TRUE(eventually([&] { return node_.host.clients() == 1; }));
+  EXPECT_EQ(node_.server->statistics().cut_off, 0u);
+}
+
 TEST_F(HostileClient, clientThatReadsNoAnswers_isDropped) {
   ASSERT_EQ(::fcntl(bad_.fd(), F_SETFL, O_NONBLOCK), 0);
   auto message = make_message<Unregister>();

@@ -227,6 +227,15 @@ void PagesAttachment::introduce(Welcome& welcome) const {
   welcome.resumed = resumed_.resumed ? 1 : 0;
 }
 
+Status PagesAttachment::keep(std::uint32_t seconds) {
+  if (seconds > kKeepSecondsMax) {
+    return invalid("pages wait for at most " + std::to_string(kKeepSecondsMax) + " seconds, not " +
+                   std::to_string(seconds));
+  }
+  store_.set_keep_seconds(client_, seconds);
+  return {};
+}
+
 std::unique_ptr<Executor> PagesAttachment::make_executor(Regions& regions, Executor::Sink& /*sink*/,
                                                          std::uint32_t /*entries*/) {
   return std::make_unique<PagesExecutor>(*this, regions);

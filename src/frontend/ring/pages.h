@@ -27,6 +27,7 @@ class PagesAttachment final : public Attachment {
       : store_(store), client_(client), resumed_(resumed) {}
 
   void introduce(Welcome& welcome) const override;
+  Status keep(std::uint32_t seconds) override;
   std::unique_ptr<Executor> make_executor(Regions& regions, Executor::Sink& sink,
                                           std::uint32_t entries) override;
 

@@ -97,6 +97,13 @@ TEST_F(RingDiskTest, clientThatComesBack_learnsWhetherItIsTheSameDisk) {
   }
 }
 
+TEST_F(RingDiskTest, keep_isRefusedAndGoodbyeHeard) {
+  EXPECT_FALSE(client_->keep(60));
+  EXPECT_EQ(queue_->run(entry(Opcode::kNop, 0, 0)).result, 0);
+  client_->send(make_message<Goodbye>());
+  EXPECT_TRUE(client_->closed());
+}
+
 TEST_F(RingDiskTest, writeAndRead_bringTheBytesBack) {
   std::memset(data(), 0x5a, 1 << 20);
   EXPECT_EQ(queue_->run(entry(Opcode::kWrite, 8192, 1 << 20)).result, 0);

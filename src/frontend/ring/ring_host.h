@@ -18,20 +18,24 @@ class RingHost {
  public:
   struct Admission {
     ClientId client;
-    ring::Secret secret;   // for the client to come back with after this daemon's death
+    ring::Secret secret;   // for the client to come back with
     bool resumed = false;  // it came back, and its pages are there
+  };
+  enum class Leaving {
+    kLost,     // its connection ended, who knows why: it may have asked for its pages to wait
+    kForGood,  // it said so, or broke the rules
   };
 
   virtual ~RingHost() = default;
 
-  // A client that wants pages of its own: makes it, or finds the one that an earlier life of the
-  // daemon left behind when `secret` is that one's. `uid` is what the kernel says of the peer.
+  // A client that wants pages of its own: makes it, or finds the one whose pages wait for it when
+  // `secret` is that one's. `uid` is what the kernel says of the peer.
   // Errors are told to the client: kExists when the name is taken, kInvalid, kFailed.
   virtual Result<Admission> admit_pages(std::string_view name, const ring::Secret& secret,
                                         uid_t uid) = 0;
-  // The client has left, or was cut off, and nothing of it is in flight: its pages go. Not called
-  // for those whose connection ends because the server does.
-  virtual void release_pages(ClientId client) = 0;
+  // The client has left, and nothing of it is in flight: its pages go, unless they shall wait. Not
+  // called for those whose connection ends because the server does.
+  virtual void release_pages(ClientId client, Leaving how) = 0;
 
   // A client that wants a VM's disk, by the VM's name: hands the connection to the RingDisk of that
   // VM, on the loop that owns its BlockDevice. Takes the connection only when it succeeds.

@@ -91,8 +91,11 @@ void RingServer::serve_pages(Worker& worker, ring::Connection connection,
   worker.sessions->add(std::move(connection),
                        std::make_unique<ring::PagesAttachment>(store_, admission.client, resumed),
                        [this, client = admission.client](ring::Session::End how) {
-                         if (how == ring::Session::End::kByClient) {
-                           loop_->post([this, client] { host_.release_pages(client); });
+                         if (how != ring::Session::End::kByDaemon) {
+                           const auto leaving = how == ring::Session::End::kLost
+                                                    ? RingHost::Leaving::kLost
+                                                    : RingHost::Leaving::kForGood;
+                           loop_->post([=, this] { host_.release_pages(client, leaving); });
                          }
                        });
 }

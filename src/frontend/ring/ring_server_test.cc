@@ -32,14 +32,65 @@ TEST_F(RingServerTest, welcome_saysWhatTheClientMayHave) {
   EXPECT_EQ(node_.server->statistics().connected, 1u);
 }
 
-TEST_F(RingServerTest, secretOfBefore_reachesTheHost) {
-  TestClient client = connect();
+TEST_F(PagesTest, keptAndLost_comeBackWithTheSecret) {
+  fill(0, 1);
+  ASSERT_EQ(queue_.run(entry(Opcode::kPut, 3, 0)).result, 0);
+  ASSERT_TRUE(client_.keep(60));
+  client_.close();
+  ASSERT_TRUE(eventually([&] { return node_.host.waiting() == 1; }));
+
+  TestClient stranger = connect();
+  stranger.send(TestClient::make_hello(Attach::kPages, "one"));
+  EXPECT_TRUE(stranger.receive_as<Refused>().has_value());
+
+  client_ = connect();
   Hello hello = TestClient::make_hello(Attach::kPages, "one");
   hello.secret = {{7, 8}};
-  client.send(hello);
-  const auto welcome = client.receive_as<Welcome>();
+  client_.send(hello);
+  const auto welcome = client_.receive_as<Welcome>();
   ASSERT_TRUE(welcome.has_value());
   EXPECT_EQ(welcome->resumed, 1u);
+  queue_ = *client_.open_queue(16);
+  region_ = *client_.add_region(16 * kPageSize);
+  pool_ = open_pool(queue_, 0, 1);
+  EXPECT_EQ(queue_.run(entry(Opcode::kGet, 3, 1)).result, 0);
+  EXPECT_TRUE(is(1, 1));
+  // It asked before; that still holds.
+  client_.close();
+  EXPECT_TRUE(eventually([&] { return node_.host.waiting() == 1; }));
+}
+
+TEST_F(PagesTest, keptAndKilledWhileAnAnswerIsDue_wait) {
+  ASSERT_TRUE(client_.keep(60));
+  for (int i = 0; i < 8; ++i) {
+    client_.send(make_message<OpenQueue>());
+  }
+  client_.close();
+  EXPECT_TRUE(eventually([&] { return node_.host.waiting() == 1; }));
+  EXPECT_EQ(node_.server->statistics().cut_off, 0u);
+}
+
+TEST_F(PagesTest, goodbye_dropsWhatWasKept) {
+  ASSERT_TRUE(client_.keep(60));
+  client_.send(make_message<Goodbye>());
+  EXPECT_TRUE(client_.closed());
+  EXPECT_TRUE(eventually([&] { return node_.host.clients() == 0; }));
+  EXPECT_EQ(node_.host.waiting(), 0u);
+}
+
+TEST_F(PagesTest, goodbyeAndClosedAtOnce_isHeard) {
+  ASSERT_TRUE(client_.keep(60));
+  queue_.submit(entry(Opcode::kNop, 0));
+  client_.send(make_message<Goodbye>());
+  client_.close();
+  EXPECT_TRUE(eventually([&] { return node_.host.clients() == 0; }));
+}
+
+TEST_F(PagesTest, keptNoMore_isReleased) {
+  ASSERT_TRUE(client_.keep(60));
+  ASSERT_TRUE(client_.keep(0));
+  client_.close();
+  EXPECT_TRUE(eventually([&] { return node_.host.clients() == 0; }));
 }
 
 TEST_F(RingServerTest, clientThatLeaves_isReleased) {

@@ -45,9 +45,9 @@ void Session::start() {
   attachment_->introduce(welcome);
   log_info("ring_client_connected", {{"client", connection_.name}, {"uid", connection_.uid}});
   if (const auto sent = channel_.send(welcome); !sent) {
-    end(End::kByClient, sent.error().text);
+    end(End::kLost, sent.error().text);
   } else if (const auto watched = read_socket(); !watched) {
-    end(End::kByClient, watched.error().text);
+    end(End::kLost, watched.error().text);
   }
 }
 
@@ -64,11 +64,12 @@ void Session::on_readable() {
       return;
     }
     if (*event == ControlChannel::Event::kClosed) {
-      end(End::kByClient, "it closed the connection");
+      end(End::kLost, "it closed the connection");
       return;
     }
     if (const auto followed = dispatch(); !followed) {
-      cut_off(followed.error().text);
+      const Error& error = followed.error();
+      error.code == ErrorCode::kInvalid ? cut_off(error.text) : end(End::kLost, error.text);
       return;
     }
     channel_.close_received();
@@ -85,6 +86,11 @@ Status Session::dispatch() {
       return add_region();
     case ControlType::kUnregister:
       return remove_region();
+    case ControlType::kKeep:
+      return keep_pages();
+    case ControlType::kGoodbye:
+      end(End::kForGood, "it said goodbye");
+      return {};
     default:
       return invalid("it sent a control message that is the daemon's to send, or a second Hello");
   }
@@ -168,6 +174,17 @@ Status Session::remove_region() {
   closing_region_ = message.token;
   check_waiting();
   return {};
+}
+
+Status Session::keep_pages() {
+  const auto message = channel_.read<Keep>();
+  if (message.reserved != 0) {
+    return refuse(EINVAL, "a reserved field is not zero");
+  }
+  if (const auto kept = attachment_->keep(message.seconds); !kept) {
+    return refuse(errno_of(kept.error().code), kept.error().text);
+  }
+  return channel_.send(make_message<Done>());
 }
 
 // Queues.
@@ -258,7 +275,7 @@ void Session::finish_waiting() {
     status = read_socket();
   }
   if (!status) {
-    end(End::kByClient, status.error().text);
+    end(End::kLost, status.error().text);
   }
 }
 
@@ -286,7 +303,7 @@ void Session::cut_off(std::string_view why) {
   if (!ending_) {
     connection_.shared->counters.cut_off.fetch_add(1);
     log_warning("ring_client_cut_off", {{"client", connection_.name}, {"detail", why}});
-    end(End::kByClient, "it broke the rules");
+    end(End::kForGood, "it broke the rules");
   }
 }
 

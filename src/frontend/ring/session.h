@@ -23,7 +23,8 @@ namespace fallow::ring {
 class Session final : public std::enable_shared_from_this<Session>, private Queue::Owner {
  public:
   enum class End {
-    kByClient,  // it left, or was cut off
+    kLost,      // the connection is over, who knows why
+    kForGood,   // it said goodbye, or was cut off
     kByDaemon,  // shut_down()
   };
   // Called once, when nothing is in flight any more: let go of the session.
@@ -43,12 +44,14 @@ class Session final : public std::enable_shared_from_this<Session>, private Queu
   static constexpr std::uint32_t kNone = UINT32_MAX;
 
   void on_readable();
-  // A control message that cannot be followed; anything less is answered with Refused.
+  // An error that is kInvalid: a control message that cannot be followed; anything less is answered
+  // with Refused. Any other: the client is not there to be answered.
   [[nodiscard]] Status dispatch();
   [[nodiscard]] Status open_queue();
   [[nodiscard]] Status close_queue();
   [[nodiscard]] Status add_region();
   [[nodiscard]] Status remove_region();
+  [[nodiscard]] Status keep_pages();
   [[nodiscard]] Status refuse(int error, std::string_view why);
 
   void queue_broken(const char* why) override;
@@ -87,7 +90,7 @@ class Session final : public std::enable_shared_from_this<Session>, private Queu
   bool check_scheduled_ = false;
   bool reading_ = false;
   bool ending_ = false;
-  End end_ = End::kByClient;
+  End end_ = End::kLost;
 };
 
 }  // namespace fallow::ring

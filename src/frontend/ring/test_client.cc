@@ -146,6 +146,13 @@ std::optional<TestRegion> TestClient::add_region(std::uint64_t bytes) {
   return region;
 }
 
+bool TestClient::keep(std::uint32_t seconds) {
+  auto message = make_message<Keep>();
+  message.seconds = seconds;
+  send(message);
+  return receive_as<Done>().has_value();
+}
+
 void TestClient::send_bytes(std::span<const std::byte> bytes, std::span<const int> fds) {
   iovec part{const_cast<std::byte*>(bytes.data()), bytes.size()};
   std::vector<std::byte> control(CMSG_SPACE(fds.size_bytes()));

@@ -61,6 +61,8 @@ class TestClient {
   std::optional<Welcome> hello(Attach attach, std::string_view name);
   std::optional<TestQueue> open_queue(std::uint32_t entries);
   std::optional<TestRegion> add_region(std::uint64_t bytes);
+  // Whether the daemon agrees.
+  bool keep(std::uint32_t seconds);
 
   template <typename Message>
   void send(const Message& message, std::span<const int> fds = {}) {

@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <string>
 
 #include "base/log.h"
@@ -15,23 +16,31 @@
 
 namespace fallow::ring {
 
-// Admits every client with a target of its own.
+// Admits every client with a target of its own. Pages that shall wait for their client do so for as
+// long as the host is there.
 class TestHost final : public RingHost {
  public:
   TestHost(tmem::Store& store, std::uint64_t target) : store_(store), target_(target) {}
 
   Result<Admission> admit_pages(std::string_view name, const Secret& secret, uid_t uid) override {
     EXPECT_EQ(uid, ::getuid());
+    if (const auto kept = take_back(name, secret)) {
+      return Admission{*kept, secret, true};
+    }
     const auto client = store_.add_client(name);
     FALLOW_TRY(client);
     store_.set_target(*client, target_);
     const std::lock_guard lock(mutex_);
     names_[client->value] = name;
-    return Admission{*client, {{7, 8}}, secret == Secret{{7, 8}}};
+    return Admission{*client, kSecret, false};
   }
-  void release_pages(ClientId client) override {
-    EXPECT_TRUE(store_.remove_client(client).ok());
+  void release_pages(ClientId client, Leaving how) override {
     const std::lock_guard lock(mutex_);
+    if (how == Leaving::kLost && store_.keep_seconds_of(client) != 0) {
+      waiting_[names_[client.value]] = client;
+      return;
+    }
+    EXPECT_TRUE(store_.remove_client(client).ok());
     names_.erase(client.value);
   }
   Status attach_disk(std::string_view vm, Connection& connection) override {
@@ -42,16 +51,35 @@ class TestHost final : public RingHost {
   }
   std::function<Status(std::string_view vm, Connection& connection)> attach;
 
+  // Those whose pages wait, too.
   [[nodiscard]] std::size_t clients() const {
     const std::lock_guard lock(mutex_);
     return names_.size();
   }
+  [[nodiscard]] std::size_t waiting() const {
+    const std::lock_guard lock(mutex_);
+    return waiting_.size();
+  }
 
  private:
+  static constexpr Secret kSecret{{7, 8}};
+
+  std::optional<ClientId> take_back(std::string_view name, const Secret& secret) {
+    const std::lock_guard lock(mutex_);
+    const auto found = waiting_.find(std::string(name));
+    if (found == waiting_.end() || secret != kSecret) {
+      return std::nullopt;
+    }
+    const ClientId client = found->second;
+    waiting_.erase(found);
+    return client;
+  }
+
   tmem::Store& store_;
   const std::uint64_t target_;
   mutable std::mutex mutex_;
   std::map<std::uint32_t, std::string> names_;
+  std::map<std::string, ClientId> waiting_;
 };
 
 struct TestNode {
