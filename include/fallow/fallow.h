@@ -105,6 +105,30 @@ struct fallow_statistics {
 };
 int fallow_get_statistics(fallow_queue* queue, struct fallow_statistics* statistics);
 
+/* What a client that serves somebody's memory says of it: the daemon's operator is shown the last
+ * report. Fill with zeros first. Totals count since the client began. */
+struct fallow_miss_ratio_point {
+  uint64_t pages; /* in a memory of this size */
+  uint32_t misses_per_million;
+  uint32_t reserved;
+};
+struct fallow_memory_report {
+  uint64_t ram_limit_pages;     /* that it may keep in RAM */
+  uint64_t resident_pages;      /* that it does */
+  uint64_t faults_total;        /* pages that were not there when they were wanted */
+  uint64_t evictions_total;     /* pages that had to go from RAM */
+  uint64_t prefetched_total;    /* pages that were brought in unasked */
+  uint64_t prefetch_hits_total; /* of these, wanted afterwards */
+  uint64_t backing_pages;       /* that are in a store of its own */
+  uint64_t working_set_pages;   /* in use of late */
+  uint32_t curve_points;        /* up to 16; 0: no curve */
+  uint32_t reserved0;
+  uint64_t reserved[7];
+  struct fallow_miss_ratio_point curve[16]; /* pages rise, misses do not */
+};
+/* -EINVAL: it contradicts itself, or is out of bounds. */
+int fallow_report(fallow_queue* queue, const struct fallow_memory_report* report);
+
 /* Many operations in flight. submit_* only fills an entry in (-EAGAIN: `depth` are in flight);
  * fallow_submit() shows all of them to the daemon; fallow_poll() and fallow_wait() do so too.
  * Memory belongs to the operation until its completion has been taken. Operations of one queue on

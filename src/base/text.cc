@@ -6,6 +6,8 @@
 #include <cmath>
 #include <cstdio>
 
+#include "base/units.h"
+
 namespace fallow {
 namespace {
 
@@ -76,6 +78,11 @@ std::string format_size(std::uint64_t bytes) {
   const bool whole = value == std::floor(value);
   std::snprintf(buffer, sizeof buffer, whole ? "%.0f %s" : "%.1f %s", value, kUnits[unit]);
   return buffer;
+}
+
+std::string format_pages(std::uint64_t pages) {
+  constexpr std::uint64_t kPagesMax = ~std::uint64_t{0} >> kPageShift;
+  return format_size(Pages(std::min(pages, kPagesMax)).bytes());
 }
 
 Result<std::uint64_t> parse_count(std::string_view text) {

@@ -16,6 +16,8 @@ Result<std::uint64_t> parse_size(std::string_view text);
 
 // "1.5 GiB", "384 MiB", "0 B": at most one decimal.
 std::string format_size(std::uint64_t bytes);
+// The same of a number of pages, whatever it is.
+std::string format_pages(std::uint64_t pages);
 
 // A whole non-negative number, all of the text.
 Result<std::uint64_t> parse_count(std::string_view text);

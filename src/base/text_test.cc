@@ -61,5 +61,9 @@ TEST(CheckName, pathsAndControls_areRefused) {
   EXPECT_FALSE(check_name(std::string(65, 'a')).ok());
 }
 
+TEST(FormatPages, HugeNumbers_doNotWrap) {
+  EXPECT_EQ(format_pages(~std::uint64_t{0}), format_pages(~std::uint64_t{0} >> 12));
+}
+
 }  // namespace
 }  // namespace fallow

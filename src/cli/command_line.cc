@@ -90,8 +90,9 @@ void add_policy_commands(CLI::App& app, Words& words) {
 void add_other_commands(CLI::App& app, Words& words) {
   Command& command = words.command;
   leaf(app, "status", "The node's figures", words, Action::kStatus);
-  CLI::App* explain = leaf(app, "explain", "Why a VM has what it has", words, Action::kExplain);
-  explain->add_option("VM", command.name)->required();
+  CLI::App* explain =
+      leaf(app, "explain", "Why a VM or a client has what it has", words, Action::kExplain);
+  explain->add_option("NAME", command.name)->required();
   CLI::App* config = group(app, "config", "The daemon's configuration file");
   CLI::App* check =
       leaf(*config, "check", "Check a file whole, without a daemon", words, Action::kConfigCheck);

@@ -71,6 +71,26 @@ Json json_of(const node::VmView& vm) {
           {"reason", vm.reason}};
 }
 
+Json json_of(const node::MemoryReport& report) {
+  Json curve = Json::array();
+  for (const node::MissRatioPoint& point : report.curve) {
+    curve.push_back({{"pages", point.pages}, {"misses_per_million", point.misses_per_million}});
+  }
+  return {{"age_ns", report.age_ns},
+          {"ram_limit_pages", report.ram_limit_pages},
+          {"resident_pages", report.resident_pages},
+          {"working_set_pages", report.working_set_pages},
+          {"backing_pages", report.backing_pages},
+          {"faults_total", report.faults_total},
+          {"evictions_total", report.evictions_total},
+          {"prefetched_total", report.prefetched_total},
+          {"prefetch_hits_total", report.prefetch_hits_total},
+          {"interval_ns", report.interval_ns},
+          {"interval_faults", report.interval_faults},
+          {"interval_evictions", report.interval_evictions},
+          {"curve", curve}};
+}
+
 Json json_of(const node::ClientView& client) {
   return {{"name", client.name},
           {"connected", client.connected},
@@ -79,7 +99,8 @@ Json json_of(const node::ClientView& client) {
           {"patterns", client.patterns},
           {"total", json_of(client.total)},
           {"interval", json_of(client.interval)},
-          {"reason", client.reason}};
+          {"reason", client.reason},
+          {"report", client.report ? json_of(*client.report) : Json()}};
 }
 
 Json json_of(const node::TargetChange& change) {
@@ -130,7 +151,8 @@ std::string to_json(const std::vector<node::ClientView>& clients) {
 }
 
 std::string to_json(const node::Explanation& explanation) {
-  return line({{"vm", json_of(explanation.vm)},
+  const Json about = explanation.client ? json_of(*explanation.client) : json_of(explanation.vm);
+  return line({{explanation.client ? "client" : "vm", about},
                {"policy", explanation.policy},
                {"findings", explanation.findings},
                {"changes", list_of(explanation.changes)}});

@@ -33,6 +33,27 @@ TEST(ToJson, Explanation_hasFindingsAndChanges) {
   EXPECT_EQ(parsed["changes"][0]["target_after"], 9);
 }
 
+TEST(ToJson, Clients_haveTheirReportOrNull) {
+  std::vector<node::ClientView> clients(2);
+  clients[1].report = {
+      .age_ns = 5, .working_set_pages = 7, .interval_faults = 9, .curve = {{1, 2}}};
+  const json parsed = json::parse(to_json(clients))["clients"];
+  EXPECT_TRUE(parsed[0]["report"].is_null());
+  EXPECT_EQ(parsed[1]["report"]["age_ns"], 5);
+  EXPECT_EQ(parsed[1]["report"]["working_set_pages"], 7);
+  EXPECT_EQ(parsed[1]["report"]["interval_faults"], 9);
+  EXPECT_EQ(parsed[1]["report"]["curve"][0]["misses_per_million"], 2);
+}
+
+TEST(ToJson, ExplanationOfAClient_hasTheClient) {
+  node::Explanation explanation;
+  EXPECT_TRUE(json::parse(to_json(explanation)).contains("vm"));
+  explanation.client = node::ClientView{.name = "c"};
+  const json parsed = json::parse(to_json(explanation));
+  EXPECT_FALSE(parsed.contains("vm"));
+  EXPECT_EQ(parsed["client"]["name"], "c");
+}
+
 TEST(ToJson, EmptyLists_areLists) {
   EXPECT_EQ(to_json(std::vector<node::PolicyView>{}), "{\"policies\":[]}\n");
   EXPECT_EQ(to_json(std::vector<node::ConfigError>{}), "{\"valid\":true,\"errors\":[]}\n");

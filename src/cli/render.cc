@@ -62,12 +62,18 @@ std::string demotion_of(const node::VmView& vm) {
              : number(vm.demotion_pages_per_second) + " pages a second";
 }
 
-}  // namespace
-
-std::string format_pages(std::uint64_t pages) {
-  constexpr std::uint64_t kPagesMax = ~std::uint64_t{0} >> kPageShift;
-  return format_size(Pages(std::min(pages, kPagesMax)).bytes());
+std::string what_it_says(const node::ClientView& client) {
+  if (!client.report) {
+    return "-";
+  }
+  const node::MemoryReport& report = *client.report;
+  return format_pages(report.resident_pages) + " of " + format_pages(report.ram_limit_pages) +
+         ", uses " + format_pages(report.working_set_pages) + ", " +
+         number(report.interval_faults) + " faults, " + number(report.interval_evictions) +
+         " evictions, " + node::format_age(report.age_ns) + " ago";
 }
+
+}  // namespace
 
 std::string format_ns(std::uint64_t ns) {
   static constexpr const char* kUnits[] = {"ns", "us", "ms", "s"};
@@ -150,12 +156,14 @@ std::string render(const std::vector<node::ClientView>& clients) {
                {"PUTS", kRight},
                {"FAILED", kRight},
                {"GETS", kRight},
-               {"FLUSHES", kRight}});
+               {"FLUSHES", kRight},
+               {"SAYS OF ITS OWN MEMORY"}});
   for (const node::ClientView& client : clients) {
     table.add_row({client.name, client.connected ? "connected" : "awaited",
                    format_pages(client.used), format_pages(client.target),
                    number(client.interval.puts_total), number(failed_puts(client.interval)),
-                   number(client.interval.gets_total), number(client.interval.flushes_total)});
+                   number(client.interval.gets_total), number(client.interval.flushes_total),
+                   what_it_says(client)});
   }
   return table.text();
 }
@@ -165,7 +173,7 @@ std::string render(const node::NodeSnapshot& snapshot) {
 }
 
 std::string render(const node::Explanation& explanation) {
-  std::string text = explanation.vm.name + ":\n";
+  std::string text = (explanation.client ? explanation.client->name : explanation.vm.name) + ":\n";
   for (const std::string& finding : explanation.findings) {
     text += "  " + finding + "\n";
   }

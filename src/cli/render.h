@@ -17,7 +17,6 @@ std::string render(const node::Explanation& explanation);
 std::string render(const node::CurrentPolicy& policy);
 std::string render(const std::vector<node::PolicyView>& policies);
 
-std::string format_pages(std::uint64_t pages);
 // "850 ns", "1.2 us", "3.4 ms", "2.0 s"
 std::string format_ns(std::uint64_t ns);
 

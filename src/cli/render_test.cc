@@ -46,15 +46,29 @@ TEST(Render, Explanation_hasFindingsAndChanges) {
   EXPECT_THAT(render(explanation), HasSubstr("5 -> 7"));
 }
 
+TEST(Render, Clients_tellWhatTheySay) {
+  std::vector<node::ClientView> clients(2);
+  clients[0].name = "pager";
+  clients[0].report = {.age_ns = 1'200'000'000,
+                       .ram_limit_pages = 512,
+                       .resident_pages = 256,
+                       .working_set_pages = 1024,
+                       .interval_faults = 20,
+                       .interval_evictions = 5};
+  clients[1].name = "silent";
+  const std::string text = render(clients);
+  EXPECT_THAT(text, HasSubstr("SAYS OF ITS OWN MEMORY"));
+  EXPECT_THAT(text, HasSubstr("1 MiB of 2 MiB, uses 4 MiB, 20 faults, 5 evictions, 1.2 s ago"));
+  node::Explanation explanation;
+  explanation.client = clients[1];
+  EXPECT_THAT(render(explanation), HasSubstr("silent:\n"));
+}
+
 TEST(FormatNs, Scales) {
   EXPECT_EQ(format_ns(850), "850 ns");
   EXPECT_EQ(format_ns(1200), "1.2 us");
   EXPECT_EQ(format_ns(3'400'000), "3.4 ms");
   EXPECT_EQ(format_ns(2'000'000'000), "2.0 s");
-}
-
-TEST(FormatPages, HugeNumbers_doNotWrap) {
-  EXPECT_EQ(format_pages(~std::uint64_t{0}), format_pages(~std::uint64_t{0} >> 12));
 }
 
 }  // namespace

@@ -46,6 +46,13 @@ static_assert(sizeof(fallow_statistics) == sizeof(ring::Statistics));
 static_assert(offsetof(fallow_statistics, node_frames_free) ==
               offsetof(ring::Statistics, node_frames_free));
 
+static_assert(sizeof(fallow_memory_report) == sizeof(ring::MemoryReport));
+static_assert(offsetof(fallow_memory_report, working_set_pages) ==
+              offsetof(ring::MemoryReport, working_set_pages));
+static_assert(offsetof(fallow_memory_report, curve) == offsetof(ring::MemoryReport, curve));
+static_assert(offsetof(fallow_miss_ratio_point, misses_per_million) ==
+              offsetof(ring::MissRatioPoint, misses_per_million));
+
 template <typename Work>
 int guarded(Work work) noexcept {
   try {
@@ -348,6 +355,17 @@ int fallow_get_statistics(fallow_queue* queue, struct fallow_statistics* statist
   operation.opcode = Opcode::kStatistics;
   operation.memory = statistics;
   operation.length = sizeof *statistics;
+  return fc::run_on_page(queue, operation, true);
+}
+
+int fallow_report(fallow_queue* queue, const struct fallow_memory_report* report) {
+  fc::Operation operation;
+  operation.opcode = Opcode::kReport;
+  operation.memory = const_cast<fallow_memory_report*>(report);  // only read
+  operation.length = sizeof *report;
+  if (report == nullptr) {
+    return fc::fail(EINVAL, "the report is NULL");
+  }
   return fc::run_on_page(queue, operation, true);
 }
 

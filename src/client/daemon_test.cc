@@ -64,6 +64,28 @@ TEST_F(Daemon, PutsBeyondTheTarget_areRefusedAndCounted) {
   EXPECT_EQ(fallow_pool_destroy(queue, pool), 0);
 }
 
+TEST_F(Daemon, Report_reachesTheDaemon) {
+  const OwnedClient client = connect("pager");
+  fallow_queue* queue = open_queue(client);
+  fallow_memory_report report{};
+  report.ram_limit_pages = 65536;
+  report.working_set_pages = 80'000;
+  report.evictions_total = 12;
+  report.curve_points = 2;
+  report.curve[0].misses_per_million = 1'000'000;
+  report.curve[1].pages = 80'000;
+  ASSERT_EQ(fallow_report(queue, &report), 0) << fallow_error();
+  const auto kept = node_.host.report_of("pager");
+  ASSERT_TRUE(kept.has_value());
+  EXPECT_EQ(std::memcmp(&*kept, &report, sizeof report), 0);
+
+  report.curve[1].misses_per_million = 1'000'001;
+  EXPECT_EQ(fallow_report(queue, &report), -EINVAL);
+  EXPECT_EQ(fallow_report(queue, nullptr), -EINVAL);
+  EXPECT_EQ(fallow_report(nullptr, &report), -EINVAL);
+  EXPECT_EQ(node_.host.report_of("pager")->curve[1].misses_per_million, 0u);
+}
+
 // Clients and threads side by side: nobody sees what is another's.
 TEST_F(Daemon, ManyClients_eachAgainstItsModel) {
   const auto work = [this](const char* name, std::uint64_t seed) {

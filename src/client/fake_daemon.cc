@@ -273,6 +273,9 @@ ring::Completion FakeDaemon::carry_out(Peer& peer, const ring::Submission& entry
       std::memcpy(peer.find(entry), &statistics, sizeof statistics);
       return {};
     }
+    case ring::Opcode::kReport:
+      std::memcpy(&report_, peer.find(entry), sizeof report_);
+      return {};
     default:
       State::Pages* pages = pool_of(entry);
       return pages != nullptr ? on_page(peer, entry, *pages) : ring::Completion{0, -ESTALE, 0};

@@ -55,6 +55,8 @@ class FakeDaemon {
   [[nodiscard]] unsigned hellos() const { return hellos_.load(); }
   [[nodiscard]] bool came_back() const { return came_back_.load(); }  // one with our secret
   [[nodiscard]] std::uint32_t keep_seconds() const { return keep_seconds_.load(); }
+  // The last one; not while one is under way.
+  [[nodiscard]] const ring::MemoryReport& report() const { return report_; }
   [[nodiscard]] unsigned goodbyes() const { return goodbyes_.load(); }
   [[nodiscard]] unsigned regions() const { return regions_.load(); }
   [[nodiscard]] unsigned queues() const { return queues_.load(); }
@@ -81,6 +83,7 @@ class FakeDaemon {
   const Settings settings_;
   UniqueFd listener_;
   std::vector<std::unique_ptr<Peer>> peers_;
+  ring::MemoryReport report_{};
   std::vector<std::uint64_t> labels_;  // of the pools that were opened in this life
   std::atomic<std::uint64_t> entries_{0};
   std::atomic<unsigned> hellos_{0};

@@ -23,7 +23,8 @@ constexpr unsigned kIndexBits = 16;
 static_assert(ring::kEntriesMax <= 1u << kIndexBits);
 
 bool goes_out(ring::Opcode opcode) {
-  return opcode == ring::Opcode::kPut || opcode == ring::Opcode::kWrite;
+  return opcode == ring::Opcode::kPut || opcode == ring::Opcode::kWrite ||
+         opcode == ring::Opcode::kReport;
 }
 
 bool comes_in(ring::Opcode opcode) {

@@ -39,6 +39,46 @@ void write(const TargetChange& view, v1::TargetChange* message) {
   message->set_reason(view.reason);
 }
 
+void write(const MemoryReport& view, v1::MemoryReport* message) {
+  message->set_age_ns(view.age_ns);
+  message->set_ram_limit_pages(view.ram_limit_pages);
+  message->set_resident_pages(view.resident_pages);
+  message->set_faults_total(view.faults_total);
+  message->set_evictions_total(view.evictions_total);
+  message->set_prefetched_total(view.prefetched_total);
+  message->set_prefetch_hits_total(view.prefetch_hits_total);
+  message->set_backing_pages(view.backing_pages);
+  message->set_working_set_pages(view.working_set_pages);
+  message->set_interval_ns(view.interval_ns);
+  message->set_interval_faults(view.interval_faults);
+  message->set_interval_evictions(view.interval_evictions);
+  for (const MissRatioPoint& point : view.curve) {
+    v1::MissRatioPoint* added = message->add_curve();
+    added->set_pages(point.pages);
+    added->set_misses_per_million(point.misses_per_million);
+  }
+}
+
+MemoryReport read(const v1::MemoryReport& message) {
+  MemoryReport view;
+  view.age_ns = message.age_ns();
+  view.ram_limit_pages = message.ram_limit_pages();
+  view.resident_pages = message.resident_pages();
+  view.faults_total = message.faults_total();
+  view.evictions_total = message.evictions_total();
+  view.prefetched_total = message.prefetched_total();
+  view.prefetch_hits_total = message.prefetch_hits_total();
+  view.backing_pages = message.backing_pages();
+  view.working_set_pages = message.working_set_pages();
+  view.interval_ns = message.interval_ns();
+  view.interval_faults = message.interval_faults();
+  view.interval_evictions = message.interval_evictions();
+  for (const v1::MissRatioPoint& point : message.curve()) {
+    view.curve.push_back({point.pages(), point.misses_per_million()});
+  }
+  return view;
+}
+
 TargetChange read(const v1::TargetChange& message) {
   TargetChange view;
   view.age_ns = message.age_ns();
@@ -167,6 +207,9 @@ void write(const ClientView& view, v1::Client* message) {
   write(view.total, message->mutable_total());
   write(view.interval, message->mutable_interval());
   message->set_reason(view.reason);
+  if (view.report) {
+    write(*view.report, message->mutable_report());
+  }
 }
 
 ClientView read(const v1::Client& message) {
@@ -179,11 +222,18 @@ ClientView read(const v1::Client& message) {
   view.total = read(message.total());
   view.interval = read(message.interval());
   view.reason = message.reason();
+  if (message.has_report()) {
+    view.report = read(message.report());
+  }
   return view;
 }
 
 void write(const Explanation& view, v1::ExplainVmResponse* message) {
-  write(view.vm, message->mutable_vm());
+  if (view.client) {
+    write(*view.client, message->mutable_client());
+  } else {
+    write(view.vm, message->mutable_vm());
+  }
   message->set_policy(view.policy);
   for (const std::string& finding : view.findings) {
     message->add_findings(finding);
@@ -195,7 +245,11 @@ void write(const Explanation& view, v1::ExplainVmResponse* message) {
 
 Explanation read(const v1::ExplainVmResponse& message) {
   Explanation view;
-  view.vm = read(message.vm());
+  if (message.has_client()) {
+    view.client = read(message.client());
+  } else {
+    view.vm = read(message.vm());
+  }
   view.policy = message.policy();
   view.findings.assign(message.findings().begin(), message.findings().end());
   for (const v1::TargetChange& change : message.changes()) {

@@ -24,15 +24,25 @@ class FakeNode final : public Operations {
   [[nodiscard]] NodeView status() const override {
     return {.version = "1.2.3", .epoch = 7, .frames_total = 1000, .policy = "greedy"};
   }
-  [[nodiscard]] NodeSnapshot list_vms() const override { return {status(), {vm()}, {}}; }
+  [[nodiscard]] NodeSnapshot list_vms() const override {
+    return {status(), {vm()}, {client(), {.name = "silent"}}};
+  }
   [[nodiscard]] Result<VmView> show_vm(const std::string& name) const override {
     if (name != "a") {
       return Error{ErrorCode::kNotFound, "no VM is called '" + name + "'"};
     }
     return vm();
   }
-  [[nodiscard]] Result<Explanation> explain_vm(const std::string& /*name*/) const override {
-    return Explanation{vm(), "greedy", {"first", "second"}, {{.age_ns = 5, .reason = "because"}}};
+  [[nodiscard]] Result<Explanation> explain_vm(const std::string& name) const override {
+    Explanation explanation{.policy = "greedy",
+                            .findings = {"first", "second"},
+                            .changes = {{.age_ns = 5, .reason = "because"}}};
+    if (name == "pager") {
+      explanation.client = client();
+    } else {
+      explanation.vm = vm();
+    }
+    return explanation;
   }
   [[nodiscard]] Result<VmView> add_vm(const VmRequest& request) override {
     {
@@ -85,6 +95,12 @@ class FakeNode final : public Operations {
     return view;
   }
 
+  static ClientView client() {
+    ClientView view{.name = "pager", .connected = true, .used = 3};
+    view.report = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, {{13, 14}, {15, 6}}};
+    return view;
+  }
+
   mutable std::mutex mutex_;
   VmRequest asked_;  // guarded by mutex_
 };
@@ -132,6 +148,31 @@ TEST_F(ControlServiceTest, Vms_overTheSocket_arriveWhole) {
   EXPECT_EQ(vm.interval.puts_total, 9u);
   EXPECT_EQ(vm.io_errors, 10u);
   EXPECT_EQ(client.show_vm("a")->reason, "why");
+}
+
+TEST_F(ControlServiceTest, Clients_overTheSocket_arriveWithWhatTheySay) {
+  const ControlClient client(path_);
+  const auto list = client.list_vms();
+  ASSERT_TRUE(list.ok());
+  ASSERT_EQ(list->clients.size(), 2u);
+  EXPECT_FALSE(list->clients[1].report.has_value());
+  const auto explanation = client.explain_vm("pager");
+  ASSERT_TRUE(explanation.ok());
+  ASSERT_TRUE(explanation->client.has_value());
+  EXPECT_FALSE(client.explain_vm("a")->client.has_value());
+  for (const ClientView& view : {list->clients[0], *explanation->client}) {
+    EXPECT_EQ(view.name, "pager");
+    ASSERT_TRUE(view.report.has_value());
+    const MemoryReport& said = *view.report;
+    EXPECT_THAT((std::vector{said.age_ns, said.ram_limit_pages, said.resident_pages,
+                             said.faults_total, said.evictions_total, said.prefetched_total,
+                             said.prefetch_hits_total, said.backing_pages, said.working_set_pages,
+                             said.interval_ns, said.interval_faults, said.interval_evictions}),
+                testing::ElementsAre(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12));
+    ASSERT_EQ(said.curve.size(), 2u);
+    EXPECT_EQ(said.curve[1].pages, 15u);
+    EXPECT_EQ(said.curve[1].misses_per_million, 6u);
+  }
 }
 
 TEST_F(ControlServiceTest, Errors_overTheSocket_keepCodeAndText) {

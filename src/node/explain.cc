@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "base/text.h"
+#include "policy/miss_ratio_curve.h"
+
 namespace fallow::node {
 namespace {
 
@@ -19,6 +22,14 @@ std::string over_target(const VmView& vm) {
          " over its target of " + count(vm.target) + ": puts are refused, and " + how + ".";
 }
 
+std::string room_left(std::uint64_t used, std::uint64_t target, const NodeView& node) {
+  const std::string holds = "It holds " + count(used) + " pages of a target of " + count(target) +
+                            ": " + count(target - used) + " more fit";
+  return holds + (node.frames_free == 0
+                      ? ", but the node has no free frame, so puts fail all the same."
+                      : ".");
+}
+
 std::string standing(const VmView& vm, const NodeView& node) {
   if (vm.target == 0 && vm.used == 0) {
     return "Its target is 0, so its pool is closed: every page goes to the backing store.";
@@ -30,14 +41,26 @@ std::string standing(const VmView& vm, const NodeView& node) {
     return "It holds all " + count(vm.used) +
            " pages of its target: new pages are refused and go " + "to the backing store.";
   }
-  const std::string holds = "It holds " + count(vm.used) + " pages of a target of " +
-                            count(vm.target) + ": " + count(vm.target - vm.used) + " more fit";
-  return holds + (node.frames_free == 0
-                      ? ", but the node has no free frame, so puts fail all the same."
-                      : ".");
+  return room_left(vm.used, vm.target, node);
 }
 
-std::string failures(const VmView& vm) {
+std::string standing(const ClientView& client, const NodeView& node) {
+  if (client.target == 0 && client.used == 0) {
+    return "Its target is 0, so its pools are closed: every put is refused.";
+  }
+  if (client.used > client.target) {
+    return "It holds " + count(client.used) + " pages, " + count(client.used - client.target) +
+           " over its target of " + count(client.target) +
+           ": puts are refused, and only its own flushes free pages.";
+  }
+  if (client.used == client.target) {
+    return "It holds all " + count(client.used) + " pages of its target: new pages are refused.";
+  }
+  return room_left(client.used, client.target, node);
+}
+
+template <typename View>
+std::string failures(const View& vm) {
   const auto failed = [](const tmem::Counters& counters) {
     return counters.puts_total - std::min(counters.puts_total, counters.puts_succ);
   };
@@ -49,7 +72,8 @@ std::string failures(const VmView& vm) {
          " of " + count(vm.total.puts_total) + ".";
 }
 
-std::string last_decision(const VmView& vm, const NodeView& node) {
+template <typename View>
+std::string last_decision(const View& vm, const NodeView& node) {
   if (vm.reason.empty()) {
     return "Policy " + node.policy + " has not decided on it yet: its target is the policy's " +
            "initial one.";
@@ -67,7 +91,58 @@ std::string last_change(const std::vector<TargetChange>& changes) {
          " pages: " + change.reason + ".";
 }
 
+std::string percent(double part) {
+  char buffer[32];
+  std::snprintf(buffer, sizeof buffer, "%.1f%%", part * 100);
+  return buffer;
+}
+
+// Nothing of it is to be believed, so each sentence says whose it is.
+void add_what_it_says(const MemoryReport& report, std::vector<std::string>& findings) {
+  std::string memory = "Its pager says (" + format_age(report.age_ns) +
+                       " ago; nobody has checked): limit " + format_pages(report.ram_limit_pages) +
+                       ", resident " + format_pages(report.resident_pages) + ", working set " +
+                       format_pages(report.working_set_pages) + ", " +
+                       format_pages(report.backing_pages) + " in a store of its own.";
+  findings.push_back(std::move(memory));
+  if (report.interval_ns > 0) {
+    findings.push_back("Its pager says: " + count(report.interval_faults) + " faults and " +
+                       count(report.interval_evictions) + " evictions in the " +
+                       format_age(report.interval_ns) + " before that.");
+  }
+  if (report.prefetched_total > 0) {
+    findings.push_back("Its pager says: of " + count(report.prefetched_total) +
+                       " pages brought in ahead " + count(report.prefetch_hits_total) +
+                       " were wanted.");
+  }
+  if (report.curve.empty()) {
+    return;
+  }
+  std::vector<policy::MissRatioCurve::Point> points;
+  for (const MissRatioPoint& point : report.curve) {
+    points.push_back({point.pages, point.misses_per_million / 1e6});
+  }
+  const policy::MissRatioCurve curve(points);
+  findings.push_back("By its pager's curve " +
+                     percent(curve.miss_ratio_at(report.ram_limit_pages)) +
+                     " of its references miss at that limit, " + percent(points.back().miss_ratio) +
+                     " with " + format_pages(points.back().pages) + ".");
+}
+
 }  // namespace
+
+std::vector<std::string> explain(const ClientView& client, const NodeView& node,
+                                 const std::vector<TargetChange>& changes) {
+  std::vector<std::string> findings = {standing(client, node), failures(client),
+                                       last_decision(client, node), last_change(changes)};
+  if (!client.connected) {
+    findings.emplace_back("It is not connected: its pages wait for it to come back.");
+  }
+  if (client.report) {
+    add_what_it_says(*client.report, findings);
+  }
+  return findings;
+}
 
 std::vector<std::string> explain(const VmView& vm, const NodeView& node,
                                  const std::vector<TargetChange>& changes) {

@@ -1,4 +1,4 @@
-// Why a VM has what it has, in sentences: a pure function of the figures.
+// Why a VM or a client has what it has, in sentences: a pure function of the figures.
 #pragma once
 
 #include <string>
@@ -10,6 +10,9 @@ namespace fallow::node {
 
 // The most telling first. `changes` as in Explanation.
 std::vector<std::string> explain(const VmView& vm, const NodeView& node,
+                                 const std::vector<TargetChange>& changes);
+
+std::vector<std::string> explain(const ClientView& client, const NodeView& node,
                                  const std::vector<TargetChange>& changes);
 
 // "3.2 s", "5 min": for people.

@@ -74,6 +74,45 @@ TEST(Explain, Disconnected_saysSo) {
   EXPECT_THAT(explain(vm, node_with(10), {}), Contains(HasSubstr("No front end")));
 }
 
+TEST(Explain, Client_standsAsItDoes) {
+  ClientView client{.name = "c", .connected = true, .used = 90, .target = 100};
+  EXPECT_THAT(explain(client, node_with(10), {})[0], HasSubstr("10 more fit."));
+  client.used = 100;
+  EXPECT_THAT(explain(client, node_with(10), {})[0], HasSubstr("refused"));
+  client.used = 150;
+  EXPECT_THAT(explain(client, node_with(10), {})[0], HasSubstr("50 over its target of 100"));
+  EXPECT_THAT(explain(client, node_with(10), {}), Not(Contains(HasSubstr("wait"))));
+  client.connected = false;
+  EXPECT_THAT(explain(client, node_with(10), {}), Contains(HasSubstr("its pages wait")));
+  client = {.name = "c", .connected = true};
+  EXPECT_THAT(explain(client, node_with(10), {})[0], HasSubstr("closed"));
+}
+
+TEST(Explain, ClientThatReports_isQuotedAndNotBelieved) {
+  ClientView client{.name = "c", .connected = true, .used = 90, .target = 100};
+  EXPECT_THAT(explain(client, node_with(10), {}), Not(Contains(HasSubstr("pager"))));
+  client.report = {.age_ns = 1'200'000'000,
+                   .ram_limit_pages = 65536,
+                   .resident_pages = 64000,
+                   .prefetched_total = 10,
+                   .prefetch_hits_total = 8,
+                   .backing_pages = 256,
+                   .working_set_pages = 79360,
+                   .interval_ns = 1'000'000'000,
+                   .interval_faults = 20,
+                   .interval_evictions = 5,
+                   .curve = {{0, 1'000'000}, {131072, 10'000}}};
+  const auto findings = explain(client, node_with(10), {});
+  EXPECT_THAT(findings,
+              Contains("Its pager says (1.2 s ago; nobody has checked): limit 256 MiB, resident "
+                       "250 MiB, working set 310 MiB, 1 MiB in a store of its own."));
+  EXPECT_THAT(findings, Contains("Its pager says: 20 faults and 5 evictions in the 1.0 s before "
+                                 "that."));
+  EXPECT_THAT(findings, Contains("Its pager says: of 10 pages brought in ahead 8 were wanted."));
+  EXPECT_THAT(findings, Contains("By its pager's curve 50.5% of its references miss at that "
+                                 "limit, 1.0% with 512 MiB."));
+}
+
 TEST(FormatAge, Scales) {
   EXPECT_EQ(format_age(1'500'000'000), "1.5 s");
   EXPECT_EQ(format_age(300'000'000'000), "5 min");

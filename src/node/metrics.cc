@@ -115,6 +115,57 @@ constexpr VmMetric kVmMetrics[] = {
      MetricType::Gauge, [](const VmView& vm) { return bytes_of(vm.lost_pages); }},
 };
 
+struct ClientFigure {
+  const char* name;
+  const char* help;
+  MetricType type;
+  double (*value)(const ClientView& client);
+};
+
+constexpr ClientFigure kClientMetrics[] = {
+    {"fallow_client_connected", "Whether the client is there: else its pages wait for it",
+     MetricType::Gauge, [](const ClientView& client) { return client.connected ? 1.0 : 0.0; }},
+    {"fallow_client_used_bytes", "Memory that the client's pages hold", MetricType::Gauge,
+     [](const ClientView& client) { return bytes_of(client.used); }},
+    {"fallow_client_target_bytes", "Memory that the client may hold", MetricType::Gauge,
+     [](const ClientView& client) { return bytes_of(client.target); }},
+};
+
+// What a client says of itself: named so that nobody takes it for what we know.
+struct ReportMetric {
+  const char* name;
+  const char* help;
+  MetricType type;
+  double (*value)(const MemoryReport& report);
+};
+
+constexpr ReportMetric kReportMetrics[] = {
+    {"fallow_client_says_age_seconds", "Since the client last said something of its own memory",
+     MetricType::Gauge,
+     [](const MemoryReport& report) { return static_cast<double>(report.age_ns) / 1e9; }},
+    {"fallow_client_says_ram_limit_bytes", "What the client says that it may keep in RAM",
+     MetricType::Gauge,
+     [](const MemoryReport& report) { return bytes_of(report.ram_limit_pages); }},
+    {"fallow_client_says_resident_bytes", "What the client says that it keeps in RAM",
+     MetricType::Gauge, [](const MemoryReport& report) { return bytes_of(report.resident_pages); }},
+    {"fallow_client_says_working_set_bytes", "What the client says is in use of late",
+     MetricType::Gauge,
+     [](const MemoryReport& report) { return bytes_of(report.working_set_pages); }},
+    {"fallow_client_says_backing_bytes", "What the client says is in a store of its own",
+     MetricType::Gauge, [](const MemoryReport& report) { return bytes_of(report.backing_pages); }},
+    {"fallow_client_says_faults_total", "Faults that the client says it had", MetricType::Counter,
+     [](const MemoryReport& report) { return static_cast<double>(report.faults_total); }},
+    {"fallow_client_says_evictions_total", "Pages that the client says it moved out of RAM",
+     MetricType::Counter,
+     [](const MemoryReport& report) { return static_cast<double>(report.evictions_total); }},
+    {"fallow_client_says_prefetched_total", "Pages that the client says it brought in ahead",
+     MetricType::Counter,
+     [](const MemoryReport& report) { return static_cast<double>(report.prefetched_total); }},
+    {"fallow_client_says_prefetch_hits_total", "Of these, wanted afterwards, as the client says",
+     MetricType::Counter,
+     [](const MemoryReport& report) { return static_cast<double>(report.prefetch_hits_total); }},
+};
+
 // One family with a label that says where the page was: source or destination.
 struct PlacedMetric {
   const char* name;
@@ -199,10 +250,30 @@ void collect_vms(const std::vector<VmView>& vms, std::vector<MetricFamily>& fami
   }
 }
 
+void collect_clients(const std::vector<ClientView>& clients, std::vector<MetricFamily>& families) {
+  for (const ClientFigure& entry : kClientMetrics) {
+    families.push_back(family(entry.name, entry.help, entry.type));
+    for (const ClientView& client : clients) {
+      families.back().metric.push_back(
+          metric(entry.type, entry.value(client), {{"client", client.name}}));
+    }
+  }
+  for (const ReportMetric& entry : kReportMetrics) {
+    families.push_back(family(entry.name, entry.help, entry.type));
+    for (const ClientView& client : clients) {
+      if (client.report) {
+        families.back().metric.push_back(
+            metric(entry.type, entry.value(*client.report), {{"client", client.name}}));
+      }
+    }
+  }
+}
+
 std::vector<MetricFamily> families_of(const MetricsReading& reading) {
   std::vector<MetricFamily> families;
   collect_node(reading.snapshot.node, families);
   collect_vms(reading.snapshot.vms, families);
+  collect_clients(reading.snapshot.clients, families);
   families.push_back(latency_family("fallow_vm_put_seconds", "Time of a put, sampled",
                                     reading.latencies, &tmem::LatencySnapshot::put_ns));
   families.push_back(latency_family("fallow_vm_get_seconds", "Time of a get, sampled",

@@ -9,6 +9,7 @@ namespace fallow::node {
 namespace {
 
 using testing::HasSubstr;
+using testing::Not;
 
 MetricsReading example_reading() {
   MetricsReading reading;
@@ -54,6 +55,25 @@ TEST(MetricsText, Histogram_isCumulativeAndCountsEverything) {
   EXPECT_THAT(text, HasSubstr("fallow_vm_put_seconds_bucket{vm=\"web\",le=\"2.55e-07\"} 1"));
   EXPECT_THAT(text, HasSubstr("fallow_vm_put_seconds_bucket{vm=\"web\",le=\"1.023e-06\"} 2"));
   EXPECT_THAT(text, HasSubstr("fallow_vm_put_seconds_bucket{vm=\"web\",le=\"+Inf\"} 3"));
+}
+
+TEST(MetricsText, Clients_whatTheySayIsNamedSo) {
+  MetricsReading reading;
+  reading.snapshot.clients.resize(2);
+  reading.snapshot.clients[0].name = "pager";
+  reading.snapshot.clients[0].connected = true;
+  reading.snapshot.clients[0].report = {
+      .age_ns = 1'500'000'000, .ram_limit_pages = 4, .faults_total = 7, .prefetch_hits_total = 2};
+  reading.snapshot.clients[1].name = "silent";
+  reading.snapshot.clients[1].used = 1;
+  const std::string text = metrics_text(reading);
+  EXPECT_THAT(text, HasSubstr("fallow_client_connected{client=\"pager\"} 1"));
+  EXPECT_THAT(text, HasSubstr("fallow_client_used_bytes{client=\"silent\"} 4096"));
+  EXPECT_THAT(text, HasSubstr("fallow_client_says_age_seconds{client=\"pager\"} 1.5"));
+  EXPECT_THAT(text, HasSubstr("fallow_client_says_ram_limit_bytes{client=\"pager\"} 16384"));
+  EXPECT_THAT(text, HasSubstr("fallow_client_says_faults_total{client=\"pager\"} 7"));
+  EXPECT_THAT(text, HasSubstr("fallow_client_says_prefetch_hits_total{client=\"pager\"} 2"));
+  EXPECT_THAT(text, Not(HasSubstr("fallow_client_says_age_seconds{client=\"silent\"}")));
 }
 
 TEST(MetricsText, NoVms_isFine) {

@@ -117,6 +117,9 @@ class Node::RingDoor final : public RingHost {
   void release_pages(ClientId client, Leaving how) override {
     node_.ring_clients_->release(client, how);
   }
+  void keep_report(ClientId client, const ring::MemoryReport& report) override {
+    node_.ring_clients_->keep_report(client, report);
+  }
   Status attach_disk(std::string_view vm, ring::Connection& connection) override {
     return node_.attach_disk(std::string(vm), connection);
   }
@@ -521,7 +524,8 @@ ClientView Node::view_of(const tmem::ClientStatistics& client, bool connected) c
           .patterns = client.patterns,
           .total = client.total,
           .interval = memory.interval,
-          .reason = memory.reason};
+          .reason = memory.reason,
+          .report = ring_clients_->report_of(client.id)};
 }
 
 Result<VmView> Node::show_locked(const std::string& name) const {
@@ -544,14 +548,42 @@ Result<VmView> Node::show_vm(const std::string& name) const {
 
 Result<Explanation> Node::explain_vm(const std::string& name) const {
   const std::lock_guard lock(vms_mutex_);
+  const std::vector<tmem::ClientStatistics> clients = store_->statistics();
+  const NodeView node = status_locked(clients);
+  if (!vms_.contains(name)) {
+    if (auto client = explain_client(name, node, clients)) {
+      return *std::move(client);
+    }
+    return Error{ErrorCode::kNotFound, "no VM or client is called '" + name +
+                                           "': see fallow vm list and fallow client list"};
+  }
   const Result<VmView> vm = show_locked(name);
   FALLOW_TRY(vm);
   const VmMemory memory = controller_->recall(vms_.find(name)->second->client());
-  const NodeView node = status_locked(store_->statistics());
   return Explanation{.vm = *vm,
                      .policy = node.policy,
                      .findings = explain(*vm, node, memory.changes),
                      .changes = memory.changes};
+}
+
+// One that came over a ring.
+std::optional<Explanation> Node::explain_client(
+    const std::string& name, const NodeView& node,
+    const std::vector<tmem::ClientStatistics>& clients) const {
+  const std::map<ClientId, bool> connected = ring_clients_->list();
+  for (const tmem::ClientStatistics& client : clients) {
+    const auto found = connected.find(client.id);
+    if (found == connected.end() || client.name != name) {
+      continue;
+    }
+    const ClientView view = view_of(client, found->second);
+    const VmMemory memory = controller_->recall(client.id);
+    return Explanation{.client = view,
+                       .policy = node.policy,
+                       .findings = explain(view, node, memory.changes),
+                       .changes = memory.changes};
+  }
+  return std::nullopt;
 }
 
 NodeView Node::status_locked(const std::vector<tmem::ClientStatistics>& clients) const {

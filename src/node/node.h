@@ -86,6 +86,9 @@ class Node final : public Operations {
   [[nodiscard]] ClientView view_of(const tmem::ClientStatistics& client, bool connected) const;
   [[nodiscard]] NodeView status_locked(const std::vector<tmem::ClientStatistics>& clients) const;
   [[nodiscard]] Result<VmView> show_locked(const std::string& name) const;
+  [[nodiscard]] std::optional<Explanation> explain_client(
+      const std::string& name, const NodeView& node,
+      const std::vector<tmem::ClientStatistics>& clients) const;
 
   const Config config_;
   const Clock& clock_;

@@ -18,6 +18,7 @@ class Operations {
   // By name, with the node's figures of the same moment.
   [[nodiscard]] virtual NodeSnapshot list_vms() const = 0;
   [[nodiscard]] virtual Result<VmView> show_vm(const std::string& name) const = 0;
+  // Of a VM, or of a client that came over a ring.
   [[nodiscard]] virtual Result<Explanation> explain_vm(const std::string& name) const = 0;
   // Nothing is changed when it fails.
   [[nodiscard]] virtual Result<VmView> add_vm(const VmRequest& request) = 0;

@@ -32,12 +32,34 @@ bool matches(const tmem::ClientSecret& ours, const ring::Secret& theirs) {
   return difference == 0 && ours.words[0] != 0;
 }
 
+MemoryReport view_of(const ring::MemoryReport& report) {
+  MemoryReport view{.ram_limit_pages = report.ram_limit_pages,
+                    .resident_pages = report.resident_pages,
+                    .faults_total = report.faults_total,
+                    .evictions_total = report.evictions_total,
+                    .prefetched_total = report.prefetched_total,
+                    .prefetch_hits_total = report.prefetch_hits_total,
+                    .backing_pages = report.backing_pages,
+                    .working_set_pages = report.working_set_pages};
+  for (std::uint32_t i = 0; i < report.curve_points; ++i) {
+    view.curve.push_back({report.curve[i].pages, report.curve[i].misses_per_million});
+  }
+  return view;
+}
+
+// The process behind a client may be another one, which counts from 0 again.
+std::uint64_t risen(std::uint64_t before, std::uint64_t now) {
+  return now >= before ? now - before : now;
+}
+
 }  // namespace
 
 void RingClients::expect(ClientId client, const std::string& name) {
   const std::uint64_t keep_ns = store_.keep_seconds_of(client) * kSecondNs;
   const std::lock_guard lock(mutex_);
-  clients_[client] = {State::kExpected, name, clock_.now_ns() + std::max(kReturnNs, keep_ns)};
+  clients_[client] = {.state = State::kExpected,
+                      .name = name,
+                      .give_up_at_ns = clock_.now_ns() + std::max(kReturnNs, keep_ns)};
 }
 
 Result<RingHost::Admission> RingClients::admit(std::string_view name, const ring::Secret& secret) {
@@ -72,7 +94,7 @@ Result<RingHost::Admission> RingClients::add(std::string_view name) {
   if (!client) {
     return client.error();
   }
-  clients_[*client] = {State::kConnected, std::string(name), 0};
+  clients_[*client] = {.state = State::kConnected, .name = std::string(name)};
   return RingHost::Admission{*client, to_ring(secret), false};
 }
 
@@ -123,6 +145,35 @@ void RingClients::give_up_the_lost() {
   for (const ClientId client : lost) {
     (void)store_.remove_client(client);
   }
+}
+
+void RingClients::keep_report(ClientId id, const ring::MemoryReport& report) {
+  const std::uint64_t now_ns = clock_.now_ns();
+  const std::lock_guard lock(mutex_);
+  const auto found = clients_.find(id);
+  if (found == clients_.end()) {
+    return;
+  }
+  Client& client = found->second;
+  MemoryReport view = view_of(report);
+  if (client.report) {
+    view.interval_ns = now_ns - client.reported_at_ns;
+    view.interval_faults = risen(client.report->faults_total, view.faults_total);
+    view.interval_evictions = risen(client.report->evictions_total, view.evictions_total);
+  }
+  client.report = std::move(view);
+  client.reported_at_ns = now_ns;
+}
+
+std::optional<MemoryReport> RingClients::report_of(ClientId client) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = clients_.find(client);
+  if (found == clients_.end() || !found->second.report) {
+    return std::nullopt;
+  }
+  MemoryReport report = *found->second.report;
+  report.age_ns = clock_.now_ns() - found->second.reported_at_ns;
+  return report;
 }
 
 std::map<ClientId, bool> RingClients::list() const {

@@ -9,12 +9,14 @@
 #include <cstdint>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "base/clock.h"
 #include "base/result.h"
 #include "frontend/ring/ring_host.h"
+#include "node/views.h"
 #include "tmem/store.h"
 
 namespace fallow::node {
@@ -36,6 +38,10 @@ class RingClients {
   // Gives up the pages of those that did not come back in time.
   void give_up_the_lost();
 
+  // What a client says of its memory, for report_of(); the last one counts.
+  void keep_report(ClientId client, const ring::MemoryReport& report);
+  [[nodiscard]] std::optional<MemoryReport> report_of(ClientId client) const;
+
   // Every client, and whether it is connected: else its pages wait for it.
   [[nodiscard]] std::map<ClientId, bool> list() const;
 
@@ -44,7 +50,9 @@ class RingClients {
   struct Client {
     State state;
     std::string name;
-    std::uint64_t give_up_at_ns = 0;  // kExpected
+    std::uint64_t give_up_at_ns = 0;       // kExpected
+    std::optional<MemoryReport> report{};  // without its age
+    std::uint64_t reported_at_ns = 0;
   };
   Result<RingHost::Admission> add(std::string_view name);
   [[nodiscard]] bool await(ClientId client);

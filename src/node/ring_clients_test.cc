@@ -158,6 +158,47 @@ TEST_F(RingClientsTest, daemonDies_pagesWaitAMinuteOrWhatWasAsked) {
   EXPECT_TRUE(there());
 }
 
+TEST_F(RingClientsTest, report_lastOneCountsWithItsAgeAndWhatRose) {
+  const auto client = come("a", 100).client;
+  EXPECT_FALSE(clients_->report_of(client).has_value());
+  ring::MemoryReport said{};
+  said.ram_limit_pages = 65536;
+  said.faults_total = 100;
+  said.evictions_total = 10;
+  said.curve_points = 1;
+  said.curve[0] = {5, 6, 0};
+  clients_->keep_report(client, said);
+  clock_.advance_ns(kSecondNs);
+  MemoryReport shown = *clients_->report_of(client);
+  EXPECT_EQ(shown.age_ns, kSecondNs);
+  EXPECT_EQ(shown.ram_limit_pages, 65536u);
+  EXPECT_EQ(shown.interval_ns, 0u);
+  ASSERT_EQ(shown.curve.size(), 1u);
+  EXPECT_EQ(shown.curve[0].misses_per_million, 6u);
+
+  said.faults_total = 130;
+  said.evictions_total = 4;  // another process, which has begun anew
+  said.curve_points = 0;
+  clients_->keep_report(client, said);
+  shown = *clients_->report_of(client);
+  EXPECT_EQ(shown.age_ns, 0u);
+  EXPECT_EQ(shown.interval_ns, kSecondNs);
+  EXPECT_EQ(shown.interval_faults, 30u);
+  EXPECT_EQ(shown.interval_evictions, 4u);
+  EXPECT_TRUE(shown.curve.empty());
+}
+
+TEST_F(RingClientsTest, report_goesWithTheClient) {
+  const auto client = come("a", 100).client;
+  clients_->keep_report(client, {});
+  clients_->release(client, Leaving::kLost);
+  EXPECT_TRUE(clients_->report_of(client).has_value());  // while its pages wait
+  pass(100 * kSecondNs);
+  EXPECT_FALSE(clients_->report_of(client).has_value());
+  clients_->keep_report(client, {});  // that was on its way
+  EXPECT_FALSE(clients_->report_of(client).has_value());
+}
+
 TEST_F(RingClientsTest, askedInALifeBefore_stillHolds) {
   const auto before = come("a", 100);
   begin();

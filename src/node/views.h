@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -61,6 +62,29 @@ struct VmView {
   std::uint32_t worker = 0;      // that serves the disk now
 };
 
+struct MissRatioPoint {
+  std::uint64_t pages = 0;
+  std::uint32_t misses_per_million = 0;
+};
+
+// What a client says of its own memory, when it says something. Nobody has checked that it is true.
+struct MemoryReport {
+  std::uint64_t age_ns = 0;
+  std::uint64_t ram_limit_pages = 0;
+  std::uint64_t resident_pages = 0;
+  std::uint64_t faults_total = 0;
+  std::uint64_t evictions_total = 0;
+  std::uint64_t prefetched_total = 0;
+  std::uint64_t prefetch_hits_total = 0;
+  std::uint64_t backing_pages = 0;
+  std::uint64_t working_set_pages = 0;
+  // Between the last report and the one before it; zeros when there was none.
+  std::uint64_t interval_ns = 0;
+  std::uint64_t interval_faults = 0;
+  std::uint64_t interval_evictions = 0;
+  std::vector<MissRatioPoint> curve{};  // pages rise, misses fall
+};
+
 // A process that keeps pages here over a ring.
 struct ClientView {
   std::string name{};
@@ -71,6 +95,7 @@ struct ClientView {
   tmem::Counters total{};
   tmem::Counters interval{};
   std::string reason{};
+  std::optional<MemoryReport> report{};
 };
 
 struct NodeSnapshot {
@@ -103,6 +128,7 @@ struct TargetChange {
 
 struct Explanation {
   VmView vm{};
+  std::optional<ClientView> client{};  // in the place of a VM
   std::string policy{};
   std::vector<std::string> findings{};  // sentences for people, the most telling first
   std::vector<TargetChange> changes{};  // the latest first

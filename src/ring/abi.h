@@ -161,6 +161,7 @@ enum class Opcode : std::uint8_t {
                      // pool of that label, or finds it. Result value: the pool
   kDestroyPool = 6,  // pool
   kStatistics = 7,   // a Statistics to token, address; length: sizeof(Statistics)
+  kReport = 8,       // a MemoryReport at token, address; length: sizeof(MemoryReport)
 
   // Attach::kDisk. `object` is the offset in bytes. Entries may be carried out in any order, as
   // those of any disk: who needs an order waits for completions.
@@ -224,6 +225,32 @@ struct Statistics {
   std::uint64_t node_frames_free;
 };
 
+// What a client that serves somebody's memory says of it, for people to see: the daemon shows it
+// and believes nothing of it. Totals count since the client began.
+struct MissRatioPoint {
+  std::uint64_t pages;  // up to kReportPagesMax; in a memory of this size
+  std::uint32_t misses_per_million;
+  std::uint32_t reserved;
+  bool operator==(const MissRatioPoint&) const = default;
+};
+inline constexpr std::uint64_t kReportPagesMax = std::uint64_t{1} << 51;  // of every count of pages
+inline constexpr std::uint32_t kCurvePointsMax = 16;
+struct MemoryReport {
+  std::uint64_t ram_limit_pages;      // that it may keep in RAM
+  std::uint64_t resident_pages;       // that it does
+  std::uint64_t faults_total;         // pages that were not there when they were wanted
+  std::uint64_t evictions_total;      // pages that had to go from RAM
+  std::uint64_t prefetched_total;     // pages that were brought in unasked
+  std::uint64_t prefetch_hits_total;  // of these, wanted afterwards
+  std::uint64_t backing_pages;        // that are in a store of its own
+  std::uint64_t working_set_pages;    // in use of late
+  std::uint32_t curve_points;
+  std::uint32_t reserved0;
+  std::uint64_t reserved[7];
+  // Pages rise strictly, misses do not rise; zeros behind the points that there are.
+  MissRatioPoint curve[kCurvePointsMax];
+};
+
 // The head of a queue's shared memory. Indices count entries from 0 and wrap at 2^32; an entry's
 // place is its index modulo the number of entries. Each side writes its own line only, and trusts
 // nothing in the other's: a daemon that finds `submitted` further ahead than there are entries, or
@@ -264,6 +291,7 @@ constexpr std::uint64_t queue_bytes(std::uint32_t entries) {
 }
 
 static_assert(sizeof(Submission) == 64 && sizeof(Completion) == 16);
+static_assert(sizeof(MemoryReport) == 384);
 static_assert(sizeof(QueueHead) == 128 && sizeof(QueueHead) <= kSubmissionsOffset);
 static_assert(sizeof(Hello) == 8 + 8 + 16 + 80 && sizeof(Welcome) == 64);
 static_assert(sizeof(Refused) <= kControlBytesMax);

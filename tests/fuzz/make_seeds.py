@@ -168,7 +168,7 @@ def sessions():
 
 
 PAGES, DISK = b"\0", b"\1"
-PUT, GET, FLUSH_PAGE, FLUSH_OBJECT, OPEN_POOL, DESTROY_POOL, STATISTICS = 1, 2, 3, 4, 5, 6, 7
+PUT, GET, FLUSH_PAGE, FLUSH_OBJECT, OPEN_POOL, DESTROY_POOL, STATISTICS, REPORT = 1, 2, 3, 4, 5, 6, 7, 8
 
 
 def page_entry(opcode, object=0, index=0, choice=0):
@@ -191,6 +191,10 @@ def ring_scripts():
     yield "pages", PAGES + pages + back + page_entry(FLUSH_PAGE, 1, 1) + page_entry(FLUSH_OBJECT, 2) + back
     yield "over_target", PAGES + b"".join(page_entry(PUT, 0, i) for i in range(100)) + back
     yield "statistics", PAGES + pages + page_entry(STATISTICS)
+    yield "report", PAGES + b"".join(page_entry(REPORT, 0, i) for i in range(20)) + page_entry(REPORT, 0, 1, 0x80)
+    keep = control(11, struct.pack("<II", 60, 0)) + control(11, struct.pack("<II", 0xffffffff, 0))
+    yield "keep_goodbye", PAGES + keep + control(12) + turn * 3 + b"\xb4" + pages
+    yield "keep_disk", DISK + keep + control(12, flags=0x40)
     yield "disk", DISK + blocks + block_entry(18) + block_entry(19, 3) + block_entry(20, 4) + blocks
     yield "extent", DISK + block_entry(21, 1) + block_entry(22, 1)
     yield "queues", PAGES + b"\xa0\xa0\xa0" + pages + b"\xa8\xa9" + back + b"\xa0"

@@ -307,7 +307,7 @@ TEST_F(HostileClient, memoryThatChangesAllTheTime_harmsNobodyElse) {
     while (!stop.load()) {
       seed = seed * 6364136223846793005 + 1442695040888963407;
       Submission& entry = entries[seed >> 61];
-      entry.opcode = static_cast<Opcode>((seed >> 50) % 9);
+      entry.opcode = static_cast<Opcode>((seed >> 50) % 10);
       entry.token = (seed & 1) != 0 ? bad_region_.token : static_cast<std::uint32_t>(seed >> 20);
       entry.length = (seed & 6) != 0 ? kPageSize : static_cast<std::uint32_t>(seed >> 30);
       entry.address = seed % (5 * kPageSize);

@@ -4,6 +4,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "ring/memory_report.h"
+
 namespace fallow::ring {
 
 using tmem::GetResult;
@@ -91,6 +93,9 @@ class PagesExecutor final : public Executor {
         return open_pool(answer);
       case Opcode::kStatistics:
         answer.result = statistics(entry);
+        return Step::kAnswered;
+      case Opcode::kReport:
+        answer.result = report(entry);
         return Step::kAnswered;
       case Opcode::kNop:
         return Step::kAnswered;
@@ -211,6 +216,23 @@ class PagesExecutor final : public Executor {
                             .node_frames = pages_.store_.total_frames(),
                             .node_frames_free = pages_.store_.free_frames()};
     std::memcpy(to, &result, sizeof result);
+    return 0;
+  }
+
+  std::int32_t report(const Submission& entry) {
+    if (entry.length != sizeof(MemoryReport)) {
+      return -EINVAL;
+    }
+    const std::byte* from = regions_.find(entry.token, entry.address, sizeof(MemoryReport));
+    if (from == nullptr) {
+      return -EFAULT;
+    }
+    MemoryReport copy;
+    std::memcpy(&copy, from, sizeof copy);
+    if (!check_report(copy)) {
+      return -EINVAL;
+    }
+    pages_.reports_(copy);
     return 0;
   }
 

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "base/units.h"
@@ -22,9 +23,11 @@ class PagesAttachment final : public Attachment {
     Secret secret;  // for the client to come back with
     bool resumed = false;
   };
+  // Where what the client says of its memory goes.
+  using Reports = std::function<void(const MemoryReport&)>;
   // The store outlives it.
-  PagesAttachment(tmem::Store& store, ClientId client, const Resumed& resumed)
-      : store_(store), client_(client), resumed_(resumed) {}
+  PagesAttachment(tmem::Store& store, ClientId client, const Resumed& resumed, Reports reports)
+      : store_(store), client_(client), resumed_(resumed), reports_(std::move(reports)) {}
 
   void introduce(Welcome& welcome) const override;
   Status keep(std::uint32_t seconds) override;
@@ -50,6 +53,7 @@ class PagesAttachment final : public Attachment {
   tmem::Store& store_;
   const ClientId client_;
   const Resumed resumed_;
+  const Reports reports_;
   std::vector<OpenPool> pools_;
   std::size_t last_ = 0;  // where owns() found its pool the last time
 };

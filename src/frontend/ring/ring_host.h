@@ -12,8 +12,8 @@
 
 namespace fallow {
 
-// All on the server's own thread, one call at a time. While a call takes long, no client is
-// welcomed; those that are connected do not notice.
+// All but keep_report() on the server's own thread, one call at a time. While a call takes long, no
+// client is welcomed; those that are connected do not notice.
 class RingHost {
  public:
   struct Admission {
@@ -36,6 +36,9 @@ class RingHost {
   // The client has left, and nothing of it is in flight: its pages go, unless they shall wait. Not
   // called for those whose connection ends because the server does.
   virtual void release_pages(ClientId client, Leaving how) = 0;
+  // What a client says of its own memory; check_report() has passed. Any thread, in the middle of
+  // serving: takes no time.
+  virtual void keep_report(ClientId client, const ring::MemoryReport& report) = 0;
 
   // A client that wants a VM's disk, by the VM's name: hands the connection to the RingDisk of that
   // VM, on the loop that owns its BlockDevice. Takes the connection only when it succeeds.

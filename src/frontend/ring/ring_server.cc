@@ -88,16 +88,19 @@ Status RingServer::welcome_to_pages(ring::Connection& connection) {
 void RingServer::serve_pages(Worker& worker, ring::Connection connection,
                              const RingHost::Admission& admission) {
   const ring::PagesAttachment::Resumed resumed{admission.secret, admission.resumed};
-  worker.sessions->add(std::move(connection),
-                       std::make_unique<ring::PagesAttachment>(store_, admission.client, resumed),
-                       [this, client = admission.client](ring::Session::End how) {
-                         if (how != ring::Session::End::kByDaemon) {
-                           const auto leaving = how == ring::Session::End::kLost
-                                                    ? RingHost::Leaving::kLost
-                                                    : RingHost::Leaving::kForGood;
-                           loop_->post([=, this] { host_.release_pages(client, leaving); });
-                         }
-                       });
+  const auto keep_report = [this, client = admission.client](const ring::MemoryReport& report) {
+    host_.keep_report(client, report);
+  };
+  worker.sessions->add(
+      std::move(connection),
+      std::make_unique<ring::PagesAttachment>(store_, admission.client, resumed, keep_report),
+      [this, client = admission.client](ring::Session::End how) {
+        if (how != ring::Session::End::kByDaemon) {
+          const auto leaving = how == ring::Session::End::kLost ? RingHost::Leaving::kLost
+                                                                : RingHost::Leaving::kForGood;
+          loop_->post([=, this] { host_.release_pages(client, leaving); });
+        }
+      });
 }
 
 // The door first, so that nobody comes in; its loop runs on, as it gives up the pages of those who

@@ -384,6 +384,41 @@ TEST_F(PagesTest, statistics_tellWhatTheClientHolds) {
   EXPECT_EQ(statistics.node_frames_free, TestNode::kFrames - 1);
 }
 
+TEST_F(PagesTest, report_reachesTheHostWhole) {
+  MemoryReport report{};
+  report.ram_limit_pages = 65536;
+  report.faults_total = 3;
+  report.curve_points = 2;
+  report.curve[0] = {1, 1'000'000, 0};
+  report.curve[1] = {65536, 7, 0};
+  std::memcpy(page(1) + 100, &report, sizeof report);
+  Submission say = entry(Opcode::kReport, 0, 1);
+  say.address += 100;
+  EXPECT_EQ(queue_.run(say).result, -EINVAL);  // a whole page is no report
+  EXPECT_FALSE(node_.host.report_of("one").has_value());
+  say.length = sizeof report;
+  EXPECT_EQ(queue_.run(say).result, 0);
+  const auto kept = node_.host.report_of("one");
+  ASSERT_TRUE(kept.has_value());
+  EXPECT_EQ(std::memcmp(&*kept, &report, sizeof report), 0);
+}
+
+TEST_F(PagesTest, reportThatIsWrong_isRefusedAndTheLastOneStays) {
+  Submission say = entry(Opcode::kReport, 0, 1);
+  say.length = sizeof(MemoryReport);
+  MemoryReport report{};
+  report.faults_total = 1;
+  std::memcpy(page(1), &report, sizeof report);
+  ASSERT_EQ(queue_.run(say).result, 0);
+  report.faults_total = 2;
+  report.curve_points = 17;
+  std::memcpy(page(1), &report, sizeof report);
+  EXPECT_EQ(queue_.run(say).result, -EINVAL);
+  say.token += 1;
+  EXPECT_EQ(queue_.run(say).result, -EFAULT);
+  EXPECT_EQ(node_.host.report_of("one")->faults_total, 1u);
+}
+
 TEST_F(PagesTest, wrongEntries_areAnsweredAsWrong) {
   const auto result = [&](const auto& change) {
     Submission put = entry(Opcode::kPut, 1);

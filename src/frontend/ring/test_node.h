@@ -43,6 +43,15 @@ class TestHost final : public RingHost {
     EXPECT_TRUE(store_.remove_client(client).ok());
     names_.erase(client.value);
   }
+  void keep_report(ClientId client, const MemoryReport& report) override {
+    const std::lock_guard lock(mutex_);
+    reports_[names_[client.value]] = report;
+  }
+  [[nodiscard]] std::optional<MemoryReport> report_of(const std::string& name) const {
+    const std::lock_guard lock(mutex_);
+    const auto found = reports_.find(name);
+    return found != reports_.end() ? std::optional(found->second) : std::nullopt;
+  }
   Status attach_disk(std::string_view vm, Connection& connection) override {
     if (!attach) {
       return Error{ErrorCode::kNotFound, "there is no VM '" + std::string(vm) + "'"};
@@ -80,6 +89,7 @@ class TestHost final : public RingHost {
   mutable std::mutex mutex_;
   std::map<std::uint32_t, std::string> names_;
   std::map<std::string, ClientId> waiting_;
+  std::map<std::string, MemoryReport> reports_;  // the last of each name
 };
 
 struct TestNode {

@@ -1,4 +1,5 @@
-// Pages of a client that is killed: they wait for it, while the daemon is killed as well.
+// Clients over rings, with the programs as they run: pages that wait for a client that is killed,
+// while the daemon is killed as well; and what a client says of itself.
 
 #include <fallow/fallow.h>
 #include <gtest/gtest.h>
@@ -6,6 +7,8 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <cstring>
+#include <functional>
 #include <nlohmann/json.hpp>
 
 #include "integration/program.h"
@@ -17,9 +20,9 @@ using nlohmann::json;
 
 constexpr std::uint32_t kPages = 100;
 
-class KeptPages : public testing::Test {
+class RingClients : public testing::Test {
  protected:
-  KeptPages() { EXPECT_TRUE(daemon_.wait_ready()) << daemon_.log(); }
+  RingClients() { EXPECT_TRUE(daemon_.wait_ready()) << daemon_.log(); }
 
   fallow_client* connect(const fallow_secret* secret) {
     const std::string socket = daemon_.folder() + "/run/ring.sock";
@@ -102,7 +105,7 @@ class KeptPages : public testing::Test {
   Daemon daemon_;
 };
 
-TEST_F(KeptPages, clientKilled_comesBack) {
+TEST_F(RingClients, clientKilled_comesBack) {
   const fallow_secret secret = client_that_dies();
   ASSERT_TRUE(clients_become(waits)) << daemon_.log();
   fallow_client* client = connect(&secret);
@@ -112,7 +115,32 @@ TEST_F(KeptPages, clientKilled_comesBack) {
   EXPECT_TRUE(clients_become([](const json& clients) { return clients.empty(); }));
 }
 
-TEST_F(KeptPages, clientAndDaemonKilled_comesBack) {
+TEST_F(RingClients, report_isShownAsWhatTheClientSays) {
+  fallow_client* client = connect(nullptr);
+  fallow_pool pool = 0;
+  fallow_queue* queue = open(client, pool);
+  EXPECT_TRUE(json::parse(daemon_.fallow({"client", "list", "--json"}).out)
+                  .at("clients")[0]
+                  .at("report")
+                  .is_null());
+  fallow_memory_report report{};
+  report.ram_limit_pages = 65536;
+  report.working_set_pages = 79360;
+  report.faults_total = 100;
+  ASSERT_EQ(fallow_report(queue, &report), 0) << fallow_error();
+  report.faults_total = 142;
+  ASSERT_EQ(fallow_report(queue, &report), 0) << fallow_error();
+  const json shown = json::parse(daemon_.fallow({"explain", "pager", "--json"}).out).at("client");
+  EXPECT_EQ(shown.at("name"), "pager");
+  EXPECT_EQ(shown.at("report").at("ram_limit_pages"), 65536);
+  EXPECT_EQ(shown.at("report").at("interval_faults"), 42);
+  EXPECT_NE(daemon_.fallow({"explain", "pager"}).out.find("working set 310 MiB"),
+            std::string::npos);
+  EXPECT_EQ(daemon_.fallow({"explain", "nobody"}).exit_code, 1);
+  fallow_close(client);
+}
+
+TEST_F(RingClients, clientAndDaemonKilled_comesBack) {
   const fallow_secret secret = client_that_dies();
   ASSERT_TRUE(clients_become(waits)) << daemon_.log();
   daemon_.kill_and_restart();
