@@ -49,15 +49,23 @@ void FaultSource::remove(const UserFault& faults) {
   last_ = last_ == &faults ? nullptr : last_;
 }
 
-bool FaultSource::look(uffd_msg& message) {
-  const std::lock_guard lock(mutex_);
-  return last_ != nullptr && last_->read({&message, 1}) == 1;
+bool FaultSource::look(uffd_msg& message, std::unique_lock<std::shared_mutex>& gate) {
+  gate.lock();
+  {
+    const std::lock_guard lock(mutex_);
+    if (last_ != nullptr && last_->read({&message, 1}) == 1) {
+      return true;
+    }
+  }
+  gate.unlock();
+  return false;
 }
 
-bool FaultSource::next(uffd_msg& message, std::uint32_t& space) {
+bool FaultSource::next(uffd_msg& message, std::uint32_t& space,
+                       std::unique_lock<std::shared_mutex>& gate) {
   const std::uint64_t until_ns = clock_.now_ns() + looking_.limit_ns();
   do {
-    if (look(message)) {
+    if (look(message, gate)) {
       looking_.found();
       space = last_space_;
       return true;
@@ -83,7 +91,7 @@ bool FaultSource::next(uffd_msg& message, std::uint32_t& space) {
       last_ = at->second;
       last_space_ = at->first;
     }
-    if (look(message)) {
+    if (look(message, gate)) {
       space = last_space_;
       return true;
     }

@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <shared_mutex>
 
 #include "base/clock.h"
 #include "base/file.h"
@@ -26,13 +27,14 @@ class FaultSource {
   Status add(const UserFault& faults, std::uint32_t space);
   void remove(const UserFault& faults);
 
-  // The next message, and which space it is of. False: stop() was called.
-  bool next(uffd_msg& message, std::uint32_t& space);
+  // The next message, and which space it is of. `gate` was locked before it was read, and is still.
+  // False: stop() was called.
+  bool next(uffd_msg& message, std::uint32_t& space, std::unique_lock<std::shared_mutex>& gate);
   void stop();
 
  private:
   explicit FaultSource(const Clock& clock) : clock_(clock) {}
-  bool look(uffd_msg& message);
+  bool look(uffd_msg& message, std::unique_lock<std::shared_mutex>& gate);
 
   const Clock& clock_;
   UniqueFd epoll_;

@@ -18,11 +18,11 @@ bool OwnMemory::read(const Run& run, std::byte* to) {
   return true;
 }
 
-bool OwnMemory::drop(std::span<const Run> runs) {
-  for (const Run& run : runs) {
-    CHECK(::madvise(reinterpret_cast<void*>(run.begin), run.pages * kPageSize, MADV_DONTNEED) == 0);
+void OwnMemory::drop(std::span<Run> runs) {
+  for (Run& run : runs) {
+    (void)::madvise(reinterpret_cast<void*>(run.begin), run.pages * kPageSize, MADV_DONTNEED);
+    run.gone = true;  // or some are, where a part is locked
   }
-  return true;
 }
 
 void FileMemory::add_mapping(std::uint64_t address, std::uint64_t bytes, std::uint64_t offset) {
@@ -55,20 +55,16 @@ bool FileMemory::read(const Run& run, std::byte* to) {
   return true;
 }
 
-bool FileMemory::drop(std::span<const Run> runs) {
-  for (const Run& run : runs) {
+void FileMemory::drop(std::span<Run> runs) {
+  for (Run& run : runs) {
     int result = 0;
     do {
       result = ::fallocate(file_, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
                            static_cast<off_t>(offset_of(run.begin)),
                            static_cast<off_t>(run.pages * kPageSize));
     } while (result != 0 && errno == EINTR);
-    if (result != 0 && &run == runs.data()) {
-      return false;
-    }
-    CHECK(result == 0);  // a file that lets pages go does so for all of them
+    run.gone = result == 0;
   }
-  return true;
 }
 
 }  // namespace fallow::pager

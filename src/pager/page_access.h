@@ -19,6 +19,7 @@ namespace fallow::pager {
 struct Run {
   std::uint64_t begin;  // address
   std::uint64_t pages;
+  bool gone = false;  // drop(): they are not in RAM any more
 };
 
 // One thread at a time.
@@ -27,15 +28,16 @@ class PageAccess {
   virtual ~PageAccess() = default;
   // Copies pages that are there and write-protected. False: they cannot be read.
   virtual bool read(const Run& run, std::byte* to) = 0;
-  // Afterwards accesses to these pages fault. False: nothing was taken, and nothing will be.
-  virtual bool drop(std::span<const Run> runs) = 0;
+  // Takes the pages away. Of those runs that are `gone`, any page may be; of the others, every page
+  // is still there, and nobody is about to take it.
+  virtual void drop(std::span<Run> runs) = 0;
 };
 
 // This process's own private memory.
 class OwnMemory final : public PageAccess {
  public:
   bool read(const Run& run, std::byte* to) override;
-  bool drop(std::span<const Run> runs) override;
+  void drop(std::span<Run> runs) override;
 };
 
 // A file of shared memory, whose pages are mapped by another process.
@@ -46,7 +48,7 @@ class FileMemory final : public PageAccess {
   void add_mapping(std::uint64_t address, std::uint64_t bytes, std::uint64_t offset);
 
   bool read(const Run& run, std::byte* to) override;
-  bool drop(std::span<const Run> runs) override;
+  void drop(std::span<Run> runs) override;
   // Where in the file the address is; it is one of a mapping.
   [[nodiscard]] std::uint64_t offset_of(std::uint64_t address) const;
 

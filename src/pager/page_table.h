@@ -7,11 +7,12 @@
 #include <cstdint>
 #include <map>
 #include <memory>
-#include <optional>
+#include <span>
 #include <vector>
 
 #include "base/file.h"
 #include "base/result.h"
+#include "base/units.h"
 #include "pager/slots.h"
 
 namespace fallow::pager {
@@ -32,30 +33,38 @@ struct Page {
   PageState state = PageState::kUntouched;
   bool is_protected = false;  // a write will tell
   bool wanted = false;        // somebody waits for the end of kDropping
+  bool uncounted = false;     // kResident: beside the limit, and it does not leave
 };
 
 class PageTable {
  public:
   // Pages from `begin` on, all untouched; they are in no other range.
   Status add(std::uint64_t begin, std::uint64_t pages);
-  // `begin` is that of a range.
-  void remove(std::uint64_t begin);
+  // Those of these pages that are in a range are in none any more. What is left of a range stays
+  // where it is.
+  void remove(std::uint64_t begin, std::uint64_t pages);
 
   // nullptr: the address is in no range.
   Page* find(std::uint64_t address);
 
-  struct Range {
+  // A part of a range, or all of it.
+  struct Span {
     std::uint64_t begin;
-    std::uint64_t pages;
-    Mapping memory;  // Page[pages]; zeros are an untouched page
-    [[nodiscard]] Page* page(std::uint64_t index) const {
-      return reinterpret_cast<Page*>(memory.data()) + index;
+    std::span<Page> pages;
+    [[nodiscard]] std::uint64_t address(const Page& page) const {
+      return begin + static_cast<std::uint64_t>(&page - pages.data()) * kPageSize;
     }
   };
-  [[nodiscard]] const std::map<std::uint64_t, Range>& ranges() const { return ranges_; }
+  // What is in a range of the `pages` pages from `begin` on, in order.
+  [[nodiscard]] std::vector<Span> within(std::uint64_t begin, std::uint64_t pages) const;
+  [[nodiscard]] std::vector<Span> all() const;
 
  private:
-  std::map<std::uint64_t, Range> ranges_;
+  struct Range {
+    std::shared_ptr<const Mapping> memory;  // Page[]; zeros are untouched pages
+    std::span<Page> pages;
+  };
+  std::map<std::uint64_t, Range> ranges_;  // by address
 };
 
 }  // namespace fallow::pager

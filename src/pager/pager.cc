@@ -53,11 +53,13 @@ Status Pager::start() {
   FALLOW_TRY(store);
   store_ = std::move(*store);
   std::vector<std::unique_ptr<PageLink>> links;
-  for (unsigned i = 0; i <= options_.handlers; ++i) {
+  for (unsigned i = 0; i < options_.handlers + 2; ++i) {
     Result<std::unique_ptr<PageLink>> link = PageLink::open(*store_);
     FALLOW_TRY(link);
     links.push_back(std::move(*link));
   }
+  own_link_ = std::move(links.back());
+  links.pop_back();
   for (std::unique_ptr<PageLink>& link : links) {
     const bool evicts = &link == &links.back();
     threads_.emplace_back(
@@ -84,53 +86,223 @@ Pager::~Pager() {
 Result<Pager::SpaceId> Pager::add_space(UserFault faults, std::unique_ptr<PageAccess> access,
                                         bool shared_memory) {
   const std::lock_guard lock(mutex_);
-  const auto id = static_cast<SpaceId>(spaces_.size());
-  spaces_.push_back(std::make_unique<Space>(
-      Space{id, std::move(faults), std::move(access), shared_memory, {}, {}}));
-  if (const Status added = source_->add(spaces_.back()->faults, id); !added) {
-    spaces_.pop_back();
-    return added.error();
-  }
+  const SpaceId id = next_space_++;
+  auto space = std::make_shared<Space>(id, std::move(faults), shared_memory, std::move(access));
+  FALLOW_TRY(source_->add(space->faults, id));
+  spaces_.emplace(id, std::move(space));
   return id;
 }
 
-Pager::Space* Pager::find_space(SpaceId id) {
-  return id < spaces_.size() ? spaces_[id].get() : nullptr;
+void Pager::remove_space(SpaceId id) {
+  Lock lock(mutex_);
+  const SpacePtr space = find_space(id);
+  if (space == nullptr) {
+    return;
+  }
+  for (const PageTable::Span& span : space->table.all()) {
+    forget_pages(lock, *space, span.begin, span.pages.size());
+  }
+  spaces_.erase(id);
+  lock.unlock();
+  source_->remove(space->faults);
+}
+
+std::size_t Pager::remove_dead() {
+  std::vector<SpacePtr> all;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [id, space] : spaces_) {
+      all.push_back(space);
+    }
+  }
+  std::size_t dead = 0;
+  for (const SpacePtr& space : all) {
+    if (!space->faults.alive()) {
+      remove_space(space->id);
+      ++dead;
+    }
+  }
+  return dead;
+}
+
+std::size_t Pager::spaces() const {
+  const std::lock_guard lock(mutex_);
+  return spaces_.size();
+}
+
+Pager::SpacePtr Pager::find_space(SpaceId id) const {
+  const auto at = spaces_.find(id);
+  return at != spaces_.end() ? at->second : nullptr;
 }
 
 Status Pager::watch(SpaceId id, std::uint64_t begin, std::uint64_t pages) {
   const std::lock_guard lock(mutex_);
-  Space* space = find_space(id);
+  const SpacePtr space = find_space(id);
   CHECK(space != nullptr);
   FALLOW_TRY(space->table.add(begin, pages));
   const int error = space->faults.watch(begin, pages * kPageSize, space->shared_memory);
   if (error != 0) {
-    space->table.remove(begin);
+    space->table.remove(begin, pages);
     return failed_errno("userfaultfd does not take this memory", -error);
   }
   return {};
 }
 
-void Pager::forget(SpaceId id, std::uint64_t begin) {
-  Lock lock(mutex_);
-  Space* space = find_space(id);
-  CHECK(space != nullptr);
-  const auto range = space->table.ranges().find(begin);
-  CHECK(range != space->table.ranges().end());
-  for (std::uint64_t i = 0; i < range->second.pages; ++i) {
-    Page& page = *range->second.page(i);
-    room_made_.wait(lock, [&page] {
-      return page.state == PageState::kUntouched || page.state == PageState::kResident ||
-             page.state == PageState::kStored;
-    });
-    if (page.slot != kNoSlot) {
-      slots_.release(page.slot);
-    }
-    room_ += page.state == PageState::kResident;
-    page = {};
+// Until nobody does anything with the page.
+void Pager::wait_settled(Lock& lock, const Page& page) {
+  room_made_.wait(lock, [&page] {
+    return page.state == PageState::kUntouched || page.state == PageState::kResident ||
+           page.state == PageState::kStored;
+  });
+}
+
+void Pager::drop_content(Page& page) {
+  if (page.slot != kNoSlot) {
+    slots_.release(page.slot);
   }
-  space->table.remove(begin);
+  room_ += page.state == PageState::kResident && !page.uncounted;
+  page = {};
+}
+
+void Pager::forget_pages(Lock& lock, Space& space, std::uint64_t begin, std::uint64_t pages) {
+  for (const PageTable::Span& span : space.table.within(begin, pages)) {
+    for (Page& page : span.pages) {
+      wait_settled(lock, page);
+      drop_content(page);
+    }
+  }
+  space.table.remove(begin, pages);
+  room_made_.notify_all();
+}
+
+void Pager::forget(SpaceId id, std::uint64_t begin, std::uint64_t pages) {
+  Lock lock(mutex_);
+  const SpacePtr space = find_space(id);
+  CHECK(space != nullptr);
+  forget_pages(lock, *space, begin, pages);
+}
+
+void Pager::discard(SpaceId id, std::uint64_t begin, std::uint64_t pages) {
+  Lock lock(mutex_);
+  const SpacePtr space = find_space(id);
+  CHECK(space != nullptr);
+  for (const PageTable::Span& span : space->table.within(begin, pages)) {
+    for (Page& page : span.pages) {
+      if (page.state != PageState::kUntouched) {
+        wait_settled(lock, page);
+        drop_content(page);
+      }
+    }
+  }
+  room_made_.notify_all();
+}
+
+bool Pager::watches(SpaceId id, std::uint64_t begin, std::uint64_t pages) const {
+  const std::lock_guard lock(mutex_);
+  const SpacePtr space = find_space(id);
+  CHECK(space != nullptr);
+  return !space->table.within(begin, pages).empty();
+}
+
+bool Pager::let_go(SpaceId id, std::uint64_t begin, std::uint64_t pages) {
+  Lock lock(mutex_);
+  const SpacePtr space = find_space(id);
+  CHECK(space != nullptr);
+  ++space->held;
+  bool done = bring_in(lock, *space, begin, pages);
+  for (const PageTable::Span& span : space->table.within(begin, pages)) {
+    done = done && space->faults.unwatch(span.begin, span.pages.size() * kPageSize) == 0;
+  }
+  if (done) {
+    forget_pages(lock, *space, begin, pages);
+  }
+  lock.unlock();
+  release(id);
+  return done;
+}
+
+bool Pager::hold(SpaceId id) {
+  Lock lock(mutex_);
+  const SpacePtr space = find_space(id);
+  CHECK(space != nullptr);
+  ++space->held;
+  bool done = true;
+  for (const PageTable::Span& span : space->table.all()) {
+    done = bring_in(lock, *space, span.begin, span.pages.size()) && done;
+  }
+  return done;
+}
+
+void Pager::release(SpaceId id) {
+  const std::lock_guard lock(mutex_);
+  const SpacePtr space = find_space(id);
+  CHECK(space != nullptr && space->held > 0);
+  if (--space->held == 0) {
+    count_all(*space);
+  }
+}
+
+// What was let in beside the limit counts from now on.
+void Pager::count_all(Space& space) {
+  for (const PageTable::Span& span : space.table.all()) {
+    for (Page& page : span.pages) {
+      if (page.state == PageState::kResident && page.uncounted) {
+        page.uncounted = false;
+        --room_;
+        stay(space, span.address(page), page);
+      }
+    }
+  }
   room_wanted_.notify_one();
+}
+
+// The kernel has copied what was in RAM, and the process that was forked does not run yet. What of
+// the parent is on its way in has not been copied; what is on its way out may have been.
+void Pager::on_fork(const Space& parent, int descriptor) {
+  Result<UserFault> faults = UserFault::adopt(UniqueFd(descriptor));
+  CHECK(static_cast<bool>(faults));
+  const std::lock_guard lock(mutex_);
+  const SpaceId id = next_space_++;
+  auto child = std::make_shared<Space>(id, std::move(*faults), parent.shared_memory, nullptr);
+  for (const PageTable::Span& span : parent.table.all()) {
+    CHECK(child->table.add(span.begin, span.pages.size()));
+    Page* copies = child->table.find(span.begin);
+    for (const Page& page : span.pages) {
+      Page& copy = *copies++;
+      const bool there = page.state == PageState::kResident || page.state == PageState::kSaving;
+      if (!there && page.slot == kNoSlot) {
+        continue;
+      }
+      copy.slot = page.slot;
+      if (copy.slot != kNoSlot) {
+        slots_.share(copy.slot);
+      }
+      copy.left_at = page.left_at;
+      copy.state = there ? PageState::kResident : PageState::kStored;
+      copy.is_protected = there && page.is_protected;
+      copy.uncounted = there;
+    }
+  }
+  CHECK(source_->add(child->faults, id));
+  spaces_.emplace(id, std::move(child));
+}
+
+std::optional<Pager::SpaceId> Pager::adopt_fork(std::uint32_t thread,
+                                                std::unique_ptr<PageAccess> access) {
+  const std::lock_guard lock(mutex_);
+  for (const auto& [id, space] : spaces_) {
+    if (space->access == nullptr && space->thread == thread) {
+      space->access = std::move(access);
+      return id;
+    }
+  }
+  return std::nullopt;
+}
+
+int Pager::descriptor(SpaceId id) const {
+  const std::lock_guard lock(mutex_);
+  const SpacePtr space = find_space(id);
+  return space != nullptr ? space->faults.fd() : -1;
 }
 
 void Pager::enqueue(Space& space, std::uint64_t address, Page& page) {

@@ -7,6 +7,9 @@
 // write-protected, copied to its slot, and dropped once its slot has it; a write in between calls
 // it off. So a page is in RAM, or whole in its slot, at any moment.
 //
+// What the table of pages says may be less than what is in RAM, and never more: a page that it has
+// in RAM and that faults has been given back by the program, and reads as zeros.
+//
 // A page that was brought in to be read keeps its slot and is protected: if nobody writes to it, it
 // leaves without being copied. Where most such pages are written after all, none is protected for a
 // while.
@@ -18,8 +21,11 @@
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
+#include <shared_mutex>
 #include <thread>
 #include <vector>
 
@@ -73,10 +79,36 @@ class Pager {
 
   Result<SpaceId> add_space(UserFault faults, std::unique_ptr<PageAccess> access,
                             bool shared_memory);
+  // It is not used any more, or has died.
+  void remove_space(SpaceId space);
+  // Removes the spaces whose processes have died. How many.
+  std::size_t remove_dead();
+  [[nodiscard]] std::size_t spaces() const;
+
+  // What follows takes pages in and out of a space; one thread at a time for each space.
+
   // Pages memory that is mapped and was never touched.
   Status watch(SpaceId space, std::uint64_t begin, std::uint64_t pages);
-  // Forgets the pages of a range that was watched as a whole, and that nobody uses any more.
-  void forget(SpaceId space, std::uint64_t begin);
+  // Forgets those of these pages that are watched, as nobody uses them any more.
+  void forget(SpaceId space, std::uint64_t begin, std::uint64_t pages);
+  // Their content is not wanted any more: they read as zeros once their memory is given back, which
+  // is the caller's to do afterwards.
+  void discard(SpaceId space, std::uint64_t begin, std::uint64_t pages);
+  // Brings these pages in and leaves them alone from then on, outside the limit. False: one of them
+  // could not be had, and all are watched as before.
+  bool let_go(SpaceId space, std::uint64_t begin, std::uint64_t pages);
+  [[nodiscard]] bool watches(SpaceId space, std::uint64_t begin, std::uint64_t pages) const;
+
+  // Brings everything in, whatever the limit, until release(). False: something could not be had.
+  bool hold(SpaceId space);
+  void release(SpaceId space);
+
+  // A process that was forked from one of a space that tells of forks has a space of its own, of
+  // which no page leaves until it is given access: here, to the space in which `thread` faulted
+  // last. What was in RAM when it was forked stays there, and is not counted.
+  std::optional<SpaceId> adopt_fork(std::uint32_t thread, std::unique_ptr<PageAccess> access);
+  // Its userfaultfd, which stays the pager's. -1: there is no such space.
+  [[nodiscard]] int descriptor(SpaceId space) const;
 
   // Takes effect at once for faults; what is too much leaves as fast as it can. kInvalid: too
   // small.
@@ -88,6 +120,7 @@ class Pager {
   struct Space;
   struct Handler;
   struct Victim;
+  using SpacePtr = std::shared_ptr<Space>;
   using Lock = std::unique_lock<std::mutex>;
 
   explicit Pager(const PagerOptions& options);
@@ -96,9 +129,10 @@ class Pager {
   // Faults (pager_faults.cc).
   void answer_faults(PageLink& link);
   void answer(PageLink& link, Lock& lead, Space& space, const uffd_msg& message);
+  void on_fork(const Space& parent, int descriptor);
   void on_write(Space& space, std::uint64_t address);
   void on_missing(PageLink& link, Lock& lead, Space& space, const uffd_msg& message);
-  void look_again(Space& space, std::uint64_t address, Page& page);
+  void look_again(Space& space, std::uint64_t address);
   struct Filling;
   bool take_room(Lock& lock, Lock& lead, Filling& filling);
   bool may_exchange(Lock& lock);
@@ -117,9 +151,15 @@ class Pager {
   void save(std::vector<Victim>& victims, PageLink& link);
   void drop(std::vector<Victim>& victims);
   void flush_dead(Lock& lock, PageLink& link);
-  std::size_t evict(Lock& lock, PageLink& link);
+  std::size_t evict(Lock& lock, PageLink& link, bool& refused);
+  [[nodiscard]] bool may_leave(const Space& space) const;
 
-  Space* find_space(SpaceId id);
+  [[nodiscard]] SpacePtr find_space(SpaceId id) const;
+  void count_all(Space& space);
+  void wait_settled(Lock& lock, const Page& page);
+  void drop_content(Page& page);
+  void forget_pages(Lock& lock, Space& space, std::uint64_t begin, std::uint64_t pages);
+  bool bring_in(Lock& lock, Space& space, std::uint64_t begin, std::uint64_t pages);
   void enqueue(Space& space, std::uint64_t address, Page& page);
   void stay(Space& space, std::uint64_t address, Page& page);
   void wake_if_wanted(Space& space, std::uint64_t address, Page& page);
@@ -130,11 +170,17 @@ class Pager {
   std::unique_ptr<FaultSource> source_;
   std::unique_ptr<PageStore> store_;
   std::mutex leading_;  // held by the handler that waits for the next fault
+  // Shared: between putting a page where it belongs and saying so in the table. Exclusive: between
+  // reading that a process was forked and copying the table.
+  std::shared_mutex filling_;
+  std::mutex bringing_;                 // guards own_link_
+  std::unique_ptr<PageLink> own_link_;  // for what the callers of public functions bring in
 
   mutable std::mutex mutex_;           // guards what follows
   std::condition_variable room_made_;  // also: pages have settled
   std::condition_variable room_wanted_;
-  std::vector<std::unique_ptr<Space>> spaces_;
+  std::map<SpaceId, SpacePtr> spaces_;
+  SpaceId next_space_ = 0;
   Slots slots_;
   std::uint64_t ram_pages_;
   std::int64_t room_low_;  // with less room pages begin to leave

@@ -16,6 +16,7 @@ constexpr std::size_t kBatch = PageLink::kBuffers;
 constexpr std::chrono::milliseconds kTryAgain{50};
 // After so many tries nothing can leave any more, and who waits for room is told.
 constexpr unsigned kRoundsInVain = 4;
+constexpr std::uint64_t kRestNs = 1'000'000'000;
 
 // Calls `each(first, last)` for the victims that lie next to each other and that `fits` holds for.
 template <typename Victims, typename Fits, typename Each>
@@ -45,6 +46,7 @@ struct Pager::Victim {
   Slot slot = kNoSlot;  // a new one, unless it is clean
   bool frozen = false;
   Place place = Place::kNone;
+  bool gone = false;
 };
 
 void Pager::keep_room(PageLink& link) {
@@ -57,10 +59,11 @@ void Pager::keep_room(PageLink& link) {
       continue;
     }
     std::size_t left = 1;
+    bool refused = false;
     while (!stopping_ && left > 0 && room_ < 2 * room_low_) {
-      left = evict(lock, link);
+      left = evict(lock, link, refused);
     }
-    in_vain = left > 0 ? 0 : in_vain + 1;
+    in_vain = refused && left == 0 ? in_vain + 1 : 0;
     if (left == 0) {
       stuck_ = room_ <= 0 && in_vain >= kRoundsInVain;
       room_made_.notify_all();
@@ -86,8 +89,8 @@ void Pager::flush_dead(Lock& lock, PageLink& link) {
   }
 }
 
-// How many pages have left.
-std::size_t Pager::evict(Lock& lock, PageLink& link) {
+// How many pages have left. `refused`: nobody took a page that was to.
+std::size_t Pager::evict(Lock& lock, PageLink& link, bool& refused) {
   std::vector<Victim> victims = choose();
   if (victims.empty()) {
     return 0;
@@ -101,6 +104,7 @@ std::size_t Pager::evict(Lock& lock, PageLink& link) {
   for (Victim& victim : victims) {
     Page& page = *victim.page;
     const bool saved = victim.clean || victim.place != Place::kNone;
+    refused = refused || (victim.frozen && !saved);
     if (!victim.clean && saved) {
       slots_.set_place(victim.slot, victim.place);
     }
@@ -129,8 +133,17 @@ std::size_t Pager::evict(Lock& lock, PageLink& link) {
     stay(*victim.space, victim.address, *victim.page);
     wake_if_wanted(*victim.space, victim.address, *victim.page);
   }
+  std::size_t gone = 0;
   for (const Victim& victim : leaving) {
     Page& page = *victim.page;
+    if (!victim.gone) {  // its slot is good as long as nobody writes to it
+      page.is_protected = true;
+      victim.space->rests_until_ns = clock_.now_ns() + kRestNs;
+      stay(*victim.space, victim.address, page);
+      wake_if_wanted(*victim.space, victim.address, page);
+      continue;
+    }
+    ++gone;
     page.state = PageState::kStored;
     page.is_protected = false;
     ++counts_.evictions;
@@ -138,10 +151,15 @@ std::size_t Pager::evict(Lock& lock, PageLink& link) {
     page.left_at = static_cast<std::uint32_t>(counts_.evictions);
     wake_if_wanted(*victim.space, victim.address, page);
   }
-  room_ += static_cast<std::int64_t>(leaving.size());
+  room_ += static_cast<std::int64_t>(gone);
   stuck_ = stuck_ && room_ <= 0;
   room_made_.notify_all();
-  return leaving.size();
+  return gone;
+}
+
+bool Pager::may_leave(const Space& space) const {
+  return space.access != nullptr && space.held == 0 &&
+         (space.rests_until_ns == 0 || clock_.now_ns() >= space.rests_until_ns);
 }
 
 std::vector<Pager::Victim> Pager::choose() {
@@ -151,19 +169,19 @@ std::vector<Pager::Victim> Pager::choose() {
     if (!next) {
       break;
     }
-    Space* space = find_space(next->space);
+    const SpacePtr space = find_space(next->space);
     Page* page = space != nullptr ? space->table.find(next->address) : nullptr;
     if (page == nullptr || page->stamp != next->stamp) {
       --looks;  // it has left otherwise
       continue;
     }
-    if (page->state != PageState::kResident) {
+    if (page->state != PageState::kResident || !may_leave(*space)) {
       resident_.add_again(*next);  // it is being seen to
       continue;
     }
     page->state = PageState::kSaving;
     const bool clean = page->slot != kNoSlot;
-    victims.push_back({space, next->address, page, clean});
+    victims.push_back({space.get(), next->address, page, clean});
     victims.back().slot = clean ? kNoSlot : slots_.allocate();
   }
   std::sort(victims.begin(), victims.end(), [](const Victim& a, const Victim& b) {
@@ -204,12 +222,25 @@ void Pager::save(std::vector<Victim>& victims, PageLink& link) {
 }
 
 void Pager::drop(std::vector<Victim>& victims) {
-  for_runs(
-      victims, [](const Victim&) { return true; },
-      [&](std::size_t first, std::size_t end) {
-        const Run run{victims[first].address, end - first};
-        CHECK(victims[first].space->access->drop({&run, 1}));
-      });
+  for (std::size_t i = 0; i < victims.size();) {
+    Space& space = *victims[i].space;
+    std::vector<Run> runs;
+    const std::size_t first = i;
+    for (; i < victims.size() && victims[i].space == &space; ++i) {
+      if (!runs.empty() && victims[i].address == victims[i - 1].address + kPageSize) {
+        ++runs.back().pages;
+      } else {
+        runs.push_back({victims[i].address, 1});
+      }
+    }
+    space.access->drop(runs);
+    std::size_t at = first;
+    for (const Run& run : runs) {
+      for (std::uint64_t k = 0; k < run.pages; ++k) {
+        victims[at++].gone = run.gone;
+      }
+    }
+  }
 }
 
 }  // namespace fallow::pager

@@ -36,6 +36,7 @@ struct Pager::Filling {
   std::array<Transfer, PageLink::kBuffers> transfers;
   bool zeros = false;
   bool write = false;
+  bool counted = true;  // else beside the limit
 };
 
 void Pager::answer_faults(PageLink& link) {
@@ -46,14 +47,21 @@ void Pager::answer_faults(PageLink& link) {
     }
     uffd_msg message{};
     SpaceId id = 0;
-    if (!source_->next(message, id)) {
+    std::unique_lock gate(filling_, std::defer_lock);
+    if (!source_->next(message, id, gate)) {
       return;
     }
-    Space* space = nullptr;
+    SpacePtr space;
     {
       const std::lock_guard lock(mutex_);
       space = find_space(id);
     }
+    if (message.event == UFFD_EVENT_FORK) {
+      CHECK(space != nullptr);
+      on_fork(*space, static_cast<int>(message.arg.fork.ufd));
+      continue;
+    }
+    gate.unlock();
     if (space != nullptr) {
       answer(link, lead, *space, message);
     }
@@ -100,7 +108,8 @@ void Pager::on_write(Space& space, std::uint64_t address) {
     return;
   }
   if (page->state != PageState::kResident && page->state != PageState::kSaving) {
-    space.faults.wake(address, kPageSize);
+    // It has left since; or it is there though the table does not say so, and stays.
+    (void)space.faults.protect(address, kPageSize, false);
     return;
   }
   const bool called_off = page->state == PageState::kSaving;
@@ -132,6 +141,7 @@ void Pager::on_missing(PageLink& link, Lock& lead, Space& space, const uffd_msg&
   const std::uint64_t address = message.arg.pagefault.address & ~(kPageSize - 1);
   Lock lock(mutex_);
   Page* page = space.table.find(address);
+  space.thread = message.arg.pagefault.feat.ptid;
   if (page == nullptr) {
     space.faults.wake(address, kPageSize);
     return;
@@ -144,7 +154,8 @@ void Pager::on_missing(PageLink& link, Lock& lead, Space& space, const uffd_msg&
       return;
     case PageState::kResident:
     case PageState::kSaving:
-      look_again(space, address, *page);
+      lock.unlock();
+      look_again(space, address);
       return;
     case PageState::kUntouched:
       filling.zeros = true;
@@ -158,7 +169,8 @@ void Pager::on_missing(PageLink& link, Lock& lead, Space& space, const uffd_msg&
   filling.write = (message.arg.pagefault.flags & UFFD_PAGEFAULT_FLAG_WRITE) != 0;
   page->state = PageState::kFilling;
   filling.pages[filling.count++] = {address, page};
-  if (!take_room(lock, lead, filling)) {
+  filling.counted = space.access != nullptr && space.held == 0;
+  if (filling.counted && !take_room(lock, lead, filling)) {
     page->state = filling.zeros ? PageState::kUntouched : PageState::kStored;
     lock.unlock();
     refuse(space, address, message.arg.pagefault.feat.ptid,
@@ -175,10 +187,13 @@ void Pager::on_missing(PageLink& link, Lock& lead, Space& space, const uffd_msg&
   if (!filling.zeros) {
     bring(link, lead, filling);
   }
-  install(space, link, filling);
-  lock.lock();
-  settle(space, filling);
-  lock.unlock();
+  {
+    const std::shared_lock gate(filling_);
+    install(space, link, filling);
+    lock.lock();
+    settle(space, filling);
+    lock.unlock();
+  }
   if (!filling.zeros && filling.transfers[0].error != 0) {
     refuse(space, address, message.arg.pagefault.feat.ptid, "the page was lost");
   }
@@ -187,7 +202,16 @@ void Pager::on_missing(PageLink& link, Lock& lead, Space& space, const uffd_msg&
 // A fault on a page that is thought to be in RAM. Nearly always another thread's fault has been
 // answered since. Else the program has given the page back itself, and reads zeros; the kernel
 // knows. Under the mutex, so that the page cannot leave meanwhile.
-void Pager::look_again(Space& space, std::uint64_t address, Page& page) {
+void Pager::look_again(Space& space, std::uint64_t address) {
+  const std::shared_lock gate(filling_);
+  const std::lock_guard lock(mutex_);
+  Page* found = space.table.find(address);
+  if (found == nullptr ||
+      (found->state != PageState::kResident && found->state != PageState::kSaving)) {
+    space.faults.wake(address, kPageSize);
+    return;
+  }
+  Page& page = *found;
   std::uint64_t filled = 0;
   if (space.faults.fill(address, zeros_.data(), kPageSize, false, filled) != 0) {
     space.faults.wake(address, kPageSize);
@@ -234,7 +258,7 @@ void Pager::plan(Space& space, Filling& filling) {
   const Streams::Plan plan = space.streams.fault(number);
   counts_.prefetch_hits += plan.proved;
   const PageState wanted = filling.zeros ? PageState::kUntouched : PageState::kStored;
-  for (std::uint32_t i = 1; i <= plan.ahead; ++i) {
+  for (std::uint32_t i = 1; i <= plan.ahead && filling.counted; ++i) {
     const std::uint64_t address =
         (number + static_cast<std::uint64_t>(plan.stride) * i) * kPageSize;
     Page* page = space.table.find(address);
@@ -301,7 +325,7 @@ void Pager::settle(Space& space, const Filling& filling) {
     Page& page = *one.page;
     if (!one.there) {
       page.state = filling.zeros ? PageState::kUntouched : PageState::kStored;
-      ++room_;
+      room_ += filling.counted;
       // Tried again by whoever faulted, unless it cannot be had.
       page.wanted = page.wanted || filling.zeros || filling.transfers[i].error == 0;
     } else {
@@ -314,11 +338,56 @@ void Pager::settle(Space& space, const Filling& filling) {
         page.slot = kNoSlot;
         protect_rest_ -= protect_rest_ > 0;
       }
-      enqueue(space, one.address, page);
+      page.uncounted = !filling.counted;
+      if (filling.counted) {
+        enqueue(space, one.address, page);
+      }
     }
     wake_if_wanted(space, one.address, page);
   }
   room_made_.notify_all();
+}
+
+// Brings in what of these pages is not in RAM, beside the limit. False: some could not be had.
+bool Pager::bring_in(Lock& lock, Space& space, std::uint64_t begin, std::uint64_t pages) {
+  lock.unlock();
+  const std::lock_guard one_at_a_time(bringing_);
+  lock.lock();
+  bool all = true;
+  for (const PageTable::Span& span : space.table.within(begin, pages)) {
+    for (std::size_t at = 0; at < span.pages.size();) {
+      Filling filling;
+      filling.counted = false;
+      for (; at < span.pages.size() && filling.count < PageLink::kBuffers; ++at) {
+        Page& page = span.pages[at];
+        if (page.state != PageState::kStored) {
+          if (filling.count > 0 && page.state != PageState::kResident &&
+              page.state != PageState::kUntouched) {
+            break;  // nobody is to wait for the others meanwhile
+          }
+          wait_settled(lock, page);
+        }
+        if (page.state == PageState::kStored) {
+          page.state = PageState::kFilling;
+          filling.transfers[filling.count] = {page.slot, slots_.place(page.slot),
+                                              own_link_->buffers() + filling.count * kPageSize};
+          filling.pages[filling.count++] = {span.address(page), &page};
+        }
+      }
+      lock.unlock();
+      own_link_->get({filling.transfers.data(), filling.count});
+      {
+        const std::shared_lock gate(filling_);
+        install(space, *own_link_, filling);
+        lock.lock();
+        settle(space, filling);
+      }
+      for (std::size_t i = 0; i < filling.count; ++i) {
+        all = all && filling.pages[i].there;
+      }
+    }
+  }
+  return all;
 }
 
 // The access gets SIGBUS, and that page alone.

@@ -22,7 +22,7 @@ struct fallow_region {
   fallow_region& operator=(const fallow_region&) = delete;
   ~fallow_region() {
     if (memory != nullptr) {
-      pager->forget(space, reinterpret_cast<std::uint64_t>(memory));
+      pager->remove_space(space);
     }
     pager.reset();
     if (reserved != nullptr) {

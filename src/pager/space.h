@@ -6,12 +6,20 @@
 namespace fallow::pager {
 
 struct Pager::Space {
-  SpaceId id;
-  UserFault faults;
-  std::unique_ptr<PageAccess> access;
-  bool shared_memory;
-  PageTable table;  // guarded by the pager's mutex
-  Streams streams;  // likewise
+  Space(SpaceId number, UserFault faults_of, bool shared, std::shared_ptr<PageAccess> by)
+      : id(number), faults(std::move(faults_of)), shared_memory(shared), access(std::move(by)) {}
+
+  const SpaceId id;
+  const UserFault faults;
+  const bool shared_memory;
+  // Its pages cannot leave without. Set once, under the mutex.
+  std::shared_ptr<PageAccess> access;
+  // Guarded by the pager's mutex, all of them.
+  PageTable table;
+  Streams streams;
+  std::uint32_t thread = 0;          // that faulted last
+  unsigned held = 0;                 // nothing leaves while it is not 0
+  std::uint64_t rests_until_ns = 0;  // it did not let its pages go, and is left alone
 };
 
 }  // namespace fallow::pager

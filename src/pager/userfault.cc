@@ -9,6 +9,8 @@
 #include <cstring>
 #include <string>
 
+#include "base/units.h"
+
 namespace fallow::pager {
 namespace {
 
@@ -72,6 +74,13 @@ Result<UserFault> UserFault::adopt(UniqueFd fd) {
     return failed_errno("cannot set the userfaultfd to non-blocking", errno);
   }
   return UserFault(std::move(fd));
+}
+
+bool UserFault::alive() const {
+  // Nothing is ever watched at address 0, which the kernel finds out after whose memory it is.
+  alignas(kPageSize) static const std::byte nothing[kPageSize] = {};
+  std::uint64_t filled = 0;
+  return fill(0, nothing, kPageSize, false, filled) != -ESRCH;
 }
 
 int UserFault::watch(std::uint64_t begin, std::uint64_t bytes, bool shared_memory) const {

@@ -30,6 +30,8 @@ class UserFault {
  public:
   // A new one for this process. The error says which sysctl or device file is in the way.
   static Result<UserFault> create();
+  // Whether the process that it belongs to is there.
+  [[nodiscard]] bool alive() const;
   // One that another process made, and agreed with the kernel about. kInvalid: it is none.
   static Result<UserFault> adopt(UniqueFd fd);
 
