@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "base/text.h"
+#include "cli/run_words.h"
 #include "node/control_client.h"
 #include "node/vm_rules.h"
 
@@ -22,6 +23,7 @@ struct Words {
   std::string compress = "off";
   std::string interval;
   std::string count;
+  RunWords run;
 };
 
 // A subcommand that does something, when it is the one that was called.
@@ -118,6 +120,7 @@ void describe(CLI::App& app, Words& words) {
   add_policy_commands(app, words);
   add_vm_commands(app, words);
   add_client_commands(app, words);
+  add_run_options(*leaf(app, "run", kRunHelp, words, Action::kRun), words.run);
 }
 
 Status check_vm_words(Words& words) {
@@ -179,6 +182,8 @@ Status check_words(Words& words) {
       return check_resize_words(words);
     case Action::kWatch:
       return check_watch_words(words);
+    case Action::kRun:
+      return check_run_words(words.run, command);
     default:
       return {};
   }

@@ -8,6 +8,7 @@
 
 #include "base/result.h"
 #include "node/views.h"
+#include "run/run_program.h"
 
 namespace fallow::cli {
 
@@ -27,6 +28,7 @@ enum class Action {
   kExplain,
   kConfigCheck,
   kWatch,
+  kRun,
 };
 
 enum class Form { kHuman, kJson };
@@ -43,6 +45,8 @@ struct Command {
   node::RemoveMode remove_mode = node::RemoveMode::kIfIdle;
   std::uint64_t watch_count = 0;        // 0: without end
   std::uint64_t watch_interval_ns = 0;  // 0: the node's
+  run::RunOptions run{};                // kRun
+  bool report = false;                  // kRun: figures at the end
 };
 
 // `words` without the program's name. Errors are kInvalid, one line.

@@ -186,6 +186,18 @@ int watch(const Command& command, const Streams& streams) {
   }
 }
 
+// What the program prints is its own: ours goes to standard error.
+int run_program(const Command& command, const Streams& streams) {
+  const Result<run::RunOutcome> outcome = run::run_program(command.run);
+  if (!outcome) {
+    return fail(outcome.error(), streams);
+  }
+  if (command.report) {
+    streams.err << (command.form == Form::kJson ? to_json(*outcome) : render(*outcome));
+  }
+  return outcome->exit_code;
+}
+
 }  // namespace
 
 int exit_code_of(const Error& error) {
@@ -214,6 +226,8 @@ int run(const Command& command, const Streams& streams) {
       return check_config(command, streams);
     case Action::kWatch:
       return watch(command, streams);
+    case Action::kRun:
+      return run_program(command, streams);
     default:
       return print(ask(command), streams);
   }

@@ -177,6 +177,26 @@ std::string to_json(const std::vector<node::ConfigError>& errors) {
   return line({{"valid", errors.empty()}, {"errors", list_of(errors)}});
 }
 
+std::string to_json(const run::RunOutcome& outcome) {
+  const pager::PagerStatistics& now = outcome.statistics;
+  return line({{"exit_code", outcome.exit_code},
+               {"processes", outcome.processes},
+               {"ram_limit", now.ram_pages * kPageSize},
+               {"resident_max", now.resident_max * kPageSize},
+               {"faults", now.faults},
+               {"faults_zero", now.faults_zero},
+               {"faults_write", now.faults_write},
+               {"evictions", now.evictions},
+               {"evictions_clean", now.evictions_clean},
+               {"prefetched", now.prefetched},
+               {"prefetch_hits", now.prefetch_hits},
+               {"failures", now.failures},
+               {"latency_ns",
+                {{"p50", now.latency_ns.quantile(0.5)},
+                 {"p99", now.latency_ns.quantile(0.99)},
+                 {"max", now.latency_ns.quantile(1.0)}}}});
+}
+
 std::string removed_to_json(const std::string& vm) {
   return line({{"removed", vm}});
 }

@@ -6,6 +6,7 @@
 
 #include "node/config.h"
 #include "node/views.h"
+#include "run/run_program.h"
 
 namespace fallow::cli {
 
@@ -19,6 +20,7 @@ std::string to_json(const node::CurrentPolicy& policy);
 std::string to_json(const std::vector<node::PolicyView>& policies);  // {"policies":[...]}
 std::string to_json(const node::PolicySwitch& done);
 std::string to_json(const std::vector<node::ConfigError>& errors);  // {"valid":...,"errors":[...]}
-std::string removed_to_json(const std::string& vm);                 // {"removed":"a"}
+std::string to_json(const run::RunOutcome& outcome);
+std::string removed_to_json(const std::string& vm);  // {"removed":"a"}
 
 }  // namespace fallow::cli

@@ -205,4 +205,17 @@ std::string render(const std::vector<node::PolicyView>& policies) {
   return table.text();
 }
 
+std::string render(const run::RunOutcome& outcome) {
+  const pager::PagerStatistics& now = outcome.statistics;
+  return "fallow run: " + number(outcome.processes) + " processes, at most " +
+         format_pages(now.resident_max) + " of " + format_pages(now.ram_pages) + " in RAM\n" +
+         "  faults " + number(now.faults) + " (" + number(now.faults_zero) + " first touches, " +
+         number(now.faults_write) + " writes besides), half within " +
+         format_ns(now.latency_ns.quantile(0.5)) + ", 99% within " +
+         format_ns(now.latency_ns.quantile(0.99)) + "\n" + "  evictions " + number(now.evictions) +
+         " (" + number(now.evictions_clean) + " without copying), prefetched " +
+         number(now.prefetched) + " (" + number(now.prefetch_hits) + " wanted), refused " +
+         number(now.failures) + "\n";
+}
+
 }  // namespace fallow::cli

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "node/views.h"
+#include "run/run_program.h"
 
 namespace fallow::cli {
 
@@ -16,6 +17,7 @@ std::string render(const std::vector<node::ClientView>& clients);
 std::string render(const node::Explanation& explanation);
 std::string render(const node::CurrentPolicy& policy);
 std::string render(const std::vector<node::PolicyView>& policies);
+std::string render(const run::RunOutcome& outcome);
 
 // "850 ns", "1.2 us", "3.4 ms", "2.0 s"
 std::string format_ns(std::uint64_t ns);

@@ -17,7 +17,11 @@ std::int64_t low_mark(std::uint64_t ram_pages) {
   return static_cast<std::int64_t>(std::clamp<std::uint64_t>(ram_pages / 32, 32, 1024));
 }
 
-Status check_ram_pages(std::uint64_t pages) {
+constexpr std::uint64_t kForkGraceNs = 1'000'000'000;
+
+}  // namespace
+
+Status Pager::check_ram_pages(std::uint64_t pages) {
   if (pages < Pager::kRamPagesLeast) {
     return invalid("a RAM limit of " + format_size(pages * kPageSize) +
                    " is too small to work with: give at least " +
@@ -25,8 +29,6 @@ Status check_ram_pages(std::uint64_t pages) {
   }
   return {};
 }
-
-}  // namespace
 
 Pager::Pager(const PagerOptions& options)
     : options_(options),
@@ -107,27 +109,33 @@ void Pager::remove_space(SpaceId id) {
   source_->remove(space->faults);
 }
 
-std::size_t Pager::remove_dead() {
+void Pager::look_after_spaces() {
   std::vector<SpacePtr> all;
   {
     const std::lock_guard lock(mutex_);
     for (const auto& [id, space] : spaces_) {
       all.push_back(space);
+      if (space->counts_from_ns != 0 && clock_.now_ns() >= space->counts_from_ns) {
+        space->counts_from_ns = 0;
+        count_all(*space);
+      }
     }
   }
-  std::size_t dead = 0;
   for (const SpacePtr& space : all) {
     if (!space->faults.alive()) {
       remove_space(space->id);
-      ++dead;
     }
   }
-  return dead;
 }
 
 std::size_t Pager::spaces() const {
   const std::lock_guard lock(mutex_);
   return spaces_.size();
+}
+
+bool Pager::has_space(SpaceId id) const {
+  const std::lock_guard lock(mutex_);
+  return find_space(id) != nullptr;
 }
 
 Pager::SpacePtr Pager::find_space(SpaceId id) const {
@@ -233,13 +241,17 @@ bool Pager::hold(SpaceId id) {
   return done;
 }
 
-void Pager::release(SpaceId id) {
+bool Pager::release(SpaceId id) {
   const std::lock_guard lock(mutex_);
   const SpacePtr space = find_space(id);
-  CHECK(space != nullptr && space->held > 0);
+  CHECK(space != nullptr);
+  if (space->held == 0) {
+    return false;
+  }
   if (--space->held == 0) {
     count_all(*space);
   }
+  return true;
 }
 
 // What was let in beside the limit counts from now on.
@@ -293,6 +305,7 @@ std::optional<Pager::SpaceId> Pager::adopt_fork(std::uint32_t thread,
   for (const auto& [id, space] : spaces_) {
     if (space->access == nullptr && space->thread == thread) {
       space->access = std::move(access);
+      space->counts_from_ns = clock_.now_ns() + kForkGraceNs;
       return id;
     }
   }
@@ -345,6 +358,7 @@ PagerStatistics Pager::statistics() const {
   PagerStatistics all = counts_;
   all.ram_pages = ram_pages_;
   all.resident = static_cast<std::uint64_t>(static_cast<std::int64_t>(ram_pages_) - room_);
+  all.resident_max = std::max(resident_max_, all.resident);
   all.in_fallow = slots_.in_fallow();
   all.in_file = slots_.in_file();
   all.latency_ns = latency_.snapshot();

@@ -51,6 +51,7 @@ struct PagerOptions {
 struct PagerStatistics {
   std::uint64_t ram_pages = 0;
   std::uint64_t resident = 0;
+  std::uint64_t resident_max = 0;  // so far, as far as pages are counted
   std::uint64_t in_fallow = 0;
   std::uint64_t in_file = 0;
   std::uint64_t faults = 0;        // on pages that were not in RAM
@@ -69,6 +70,7 @@ class Pager {
   using SpaceId = std::uint32_t;
   // Less makes no progress that is worth the name.
   static constexpr std::uint64_t kRamPagesLeast = 256;
+  static Status check_ram_pages(std::uint64_t pages);
 
   // Errors: kInvalid for a limit that is too small, kUnreachable without a daemon, kFailed.
   static Result<std::unique_ptr<Pager>> create(const PagerOptions& options);
@@ -81,9 +83,11 @@ class Pager {
                             bool shared_memory);
   // It is not used any more, or has died.
   void remove_space(SpaceId space);
-  // Removes the spaces whose processes have died. How many.
-  std::size_t remove_dead();
+  // To be called now and then: removes the spaces whose processes have died, and lets what forked
+  // ones had from the start count.
+  void look_after_spaces();
   [[nodiscard]] std::size_t spaces() const;
+  [[nodiscard]] bool has_space(SpaceId space) const;
 
   // What follows takes pages in and out of a space; one thread at a time for each space.
 
@@ -101,11 +105,13 @@ class Pager {
 
   // Brings everything in, whatever the limit, until release(). False: something could not be had.
   bool hold(SpaceId space);
-  void release(SpaceId space);
+  // False: it was not held.
+  bool release(SpaceId space);
 
   // A process that was forked from one of a space that tells of forks has a space of its own, of
   // which no page leaves until it is given access: here, to the space in which `thread` faulted
-  // last. What was in RAM when it was forked stays there, and is not counted.
+  // last. What was in RAM when it was forked stays there, and is not counted until the process has
+  // lived for a second: most end sooner, or become another program.
   std::optional<SpaceId> adopt_fork(std::uint32_t thread, std::unique_ptr<PageAccess> access);
   // Its userfaultfd, which stays the pager's. -1: there is no such space.
   [[nodiscard]] int descriptor(SpaceId space) const;
@@ -186,6 +192,7 @@ class Pager {
   std::int64_t room_low_;  // with less room pages begin to leave
   ResidentQueue resident_;
   std::int64_t room_;  // pages that may still come into RAM
+  std::uint64_t resident_max_ = 0;
   std::uint32_t stamps_ = 0;
   bool stuck_ = false;      // nothing can leave RAM: daemon and backing file refuse
   bool exchanged_ = false;  // a page has come though there was no room: its slot can be had

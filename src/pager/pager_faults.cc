@@ -338,6 +338,7 @@ void Pager::settle(Space& space, const Filling& filling) {
         page.slot = kNoSlot;
         protect_rest_ -= protect_rest_ > 0;
       }
+      resident_max_ = std::max(resident_max_, ram_pages_ - static_cast<std::uint64_t>(room_));
       page.uncounted = !filling.counted;
       if (filling.counted) {
         enqueue(space, one.address, page);

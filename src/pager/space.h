@@ -18,6 +18,7 @@ struct Pager::Space {
   PageTable table;
   Streams streams;
   std::uint32_t thread = 0;          // that faulted last
+  std::uint64_t counts_from_ns = 0;  // then what it had when it was forked counts; 0: never
   unsigned held = 0;                 // nothing leaves while it is not 0
   std::uint64_t rests_until_ns = 0;  // it did not let its pages go, and is left alone
 };

@@ -1,0 +1,30 @@
+// The words of `fallow run`, as CLI11 leaves them, and their check. Private to this room.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "cli/command_line.h"
+
+namespace fallow::cli {
+
+inline constexpr char kRunHelp[] =
+    "Run a program with its memory paged: so much in RAM, the rest here";
+
+struct RunWords {
+  std::string ram;
+  std::string vm;
+  std::string backing;
+  std::string backing_max;
+  std::string ring;
+  bool no_daemon = false;
+  bool report = false;
+  std::vector<std::string> program;
+};
+
+void add_run_options(CLI::App& app, RunWords& words);
+Status check_run_words(const RunWords& words, Command& command);
+
+}  // namespace fallow::cli
