@@ -11,6 +11,7 @@ namespace fallow::pager {
 namespace {
 
 constexpr std::uint64_t kStop = UINT64_MAX;
+constexpr unsigned kInARowMost = 8;
 
 bool watch_fd(int epoll, int fd, std::uint64_t data) {
   epoll_event event{};
@@ -63,16 +64,20 @@ bool FaultSource::look(uffd_msg& message, std::unique_lock<std::shared_mutex>& g
 
 bool FaultSource::next(uffd_msg& message, std::uint32_t& space,
                        std::unique_lock<std::shared_mutex>& gate) {
-  const std::uint64_t until_ns = clock_.now_ns() + looking_.limit_ns();
-  do {
-    if (look(message, gate)) {
-      looking_.found();
-      space = last_space_;
-      return true;
-    }
-    _mm_pause();
-  } while (clock_.now_ns() < until_ns);
-  looking_.missed();
+  // The one that spoke last must not be the only one that is heard.
+  if (++in_a_row_ < kInARowMost || !others()) {
+    const std::uint64_t until_ns = clock_.now_ns() + looking_.limit_ns();
+    do {
+      if (look(message, gate)) {
+        looking_.found();
+        space = last_space_;
+        return true;
+      }
+      _mm_pause();
+    } while (clock_.now_ns() < until_ns);
+    looking_.missed();
+  }
+  in_a_row_ = 0;
   for (;;) {
     epoll_event event{};
     const int ready = ::epoll_wait(epoll_.get(), &event, 1, -1);
@@ -96,6 +101,11 @@ bool FaultSource::next(uffd_msg& message, std::uint32_t& space,
       return true;
     }
   }
+}
+
+bool FaultSource::others() {
+  const std::lock_guard lock(mutex_);
+  return spaces_.size() > 1;
 }
 
 void FaultSource::stop() {

@@ -36,6 +36,8 @@ class FaultSource {
   explicit FaultSource(const Clock& clock) : clock_(clock) {}
   bool look(uffd_msg& message, std::unique_lock<std::shared_mutex>& gate);
 
+  bool others();
+
   const Clock& clock_;
   UniqueFd epoll_;
   UniqueFd stop_;
@@ -43,6 +45,7 @@ class FaultSource {
   std::map<std::uint32_t, const UserFault*> spaces_;  // guarded by mutex_
   const UserFault* last_ = nullptr;                   // guarded by mutex_
   std::uint32_t last_space_ = 0;
+  unsigned in_a_row_ = 0;  // messages of that one, without asking for others'
   // About what it costs to fall asleep and to be woken.
   ring::SpinBudget looking_{60'000, 2'000};
 };

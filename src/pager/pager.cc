@@ -95,12 +95,19 @@ Result<Pager::SpaceId> Pager::add_space(UserFault faults, std::unique_ptr<PageAc
   return id;
 }
 
+// From here on no page of it is chosen to leave, and no fault of it waits for room.
+void Pager::start_holding(Space& space) {
+  ++space.held;
+  room_made_.notify_all();
+}
+
 void Pager::remove_space(SpaceId id) {
   Lock lock(mutex_);
   const SpacePtr space = find_space(id);
   if (space == nullptr) {
     return;
   }
+  start_holding(*space);
   for (const PageTable::Span& span : space->table.all()) {
     forget_pages(lock, *space, span.begin, span.pages.size());
   }
@@ -216,7 +223,7 @@ bool Pager::let_go(SpaceId id, std::uint64_t begin, std::uint64_t pages) {
   Lock lock(mutex_);
   const SpacePtr space = find_space(id);
   CHECK(space != nullptr);
-  ++space->held;
+  start_holding(*space);
   bool done = bring_in(lock, *space, begin, pages);
   for (const PageTable::Span& span : space->table.within(begin, pages)) {
     done = done && space->faults.unwatch(span.begin, span.pages.size() * kPageSize) == 0;
@@ -233,7 +240,7 @@ bool Pager::hold(SpaceId id) {
   Lock lock(mutex_);
   const SpacePtr space = find_space(id);
   CHECK(space != nullptr);
-  ++space->held;
+  start_holding(*space);
   bool done = true;
   for (const PageTable::Span& span : space->table.all()) {
     done = bring_in(lock, *space, span.begin, span.pages.size()) && done;

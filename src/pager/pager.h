@@ -140,7 +140,7 @@ class Pager {
   void on_missing(PageLink& link, Lock& lead, Space& space, const uffd_msg& message);
   void look_again(Space& space, std::uint64_t address);
   struct Filling;
-  bool take_room(Lock& lock, Lock& lead, Filling& filling);
+  bool take_room(Lock& lock, Lock& lead, const Space& space, Filling& filling);
   bool may_exchange(Lock& lock);
   void plan(Space& space, Filling& filling);
   void bring(PageLink& link, Lock& lead, Filling& filling);
@@ -161,6 +161,7 @@ class Pager {
   [[nodiscard]] bool may_leave(const Space& space) const;
 
   [[nodiscard]] SpacePtr find_space(SpaceId id) const;
+  void start_holding(Space& space);
   void count_all(Space& space);
   void wait_settled(Lock& lock, const Page& page);
   void drop_content(Page& page);

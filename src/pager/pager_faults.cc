@@ -170,7 +170,7 @@ void Pager::on_missing(PageLink& link, Lock& lead, Space& space, const uffd_msg&
   page->state = PageState::kFilling;
   filling.pages[filling.count++] = {address, page};
   filling.counted = space.access != nullptr && space.held == 0;
-  if (filling.counted && !take_room(lock, lead, filling)) {
+  if (filling.counted && !take_room(lock, lead, space, filling)) {
     page->state = filling.zeros ? PageState::kUntouched : PageState::kStored;
     lock.unlock();
     refuse(space, address, message.arg.pagefault.feat.ptid,
@@ -230,11 +230,15 @@ void Pager::look_again(Space& space, std::uint64_t address) {
 // Waits until there is room for a page. False: there will be none. Where no page can leave because
 // nobody takes one, a page that comes back makes room itself: it gives up its slot, which takes
 // another page. Until then there is one too many in RAM.
-bool Pager::take_room(Lock& lock, Lock& lead, Filling& filling) {
+bool Pager::take_room(Lock& lock, Lock& lead, const Space& space, Filling& filling) {
   if (room_ <= 0) {
     lead.unlock();
     room_wanted_.notify_one();
-    room_made_.wait(lock, [this] { return room_ > 0 || stuck_ || stopping_; });
+    room_made_.wait(lock, [&] { return room_ > 0 || stuck_ || stopping_ || space.held > 0; });
+    if (room_ <= 0 && space.held > 0) {
+      filling.counted = false;
+      return true;
+    }
     if (room_ <= 0 && (filling.zeros || !may_exchange(lock))) {
       return false;
     }

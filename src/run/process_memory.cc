@@ -15,11 +15,13 @@
 namespace fallow::run {
 namespace {
 
-constexpr timespec kPatience{2, 0};
+// How often a process that does not answer is looked at, and after how many looks it is left alone.
+constexpr timespec kLook{0, 5'000'000};
+constexpr unsigned kLooksMost = 400;
 
 // Sleeps while the word is `value`. False: it was too long.
 bool sleep_while(std::atomic<std::uint32_t>& at, std::uint32_t value) {
-  return ::syscall(SYS_futex, &at, FUTEX_WAIT, value, &kPatience, nullptr, 0) == 0 ||
+  return ::syscall(SYS_futex, &at, FUTEX_WAIT, value, &kLook, nullptr, 0) == 0 ||
          errno != ETIMEDOUT;
 }
 
@@ -68,7 +70,7 @@ bool ProcessMemory::ask(std::span<const pager::Run> runs) {
   orders.count = static_cast<std::uint32_t>(runs.size());
   orders.state.store(DropBoard::kAsked);
   ::syscall(SYS_futex, &orders.state, FUTEX_WAKE, 1, nullptr, nullptr, 0);
-  for (;;) {
+  for (unsigned looks = 0;;) {
     std::uint32_t state = orders.state.load();
     if (state != DropBoard::kAsked && state != DropBoard::kRunning) {
       orders.state.store(DropBoard::kIdle);
@@ -77,14 +79,17 @@ bool ProcessMemory::ask(std::span<const pager::Run> runs) {
     if (sleep_while(orders.state, state)) {
       continue;
     }
-    if (state == DropBoard::kAsked &&
-        orders.state.compare_exchange_strong(state, DropBoard::kIdle)) {
-      return !alive();
-    }
     if (!alive()) {
       return true;
     }
-    log_warning("run_process_stands_still", {});
+    if (++looks % kLooksMost != 0) {
+      continue;
+    }
+    if (state == DropBoard::kAsked &&
+        orders.state.compare_exchange_strong(state, DropBoard::kIdle)) {
+      return false;
+    }
+    log_warning("run_process_stands_still");
   }
 }
 
