@@ -7,6 +7,7 @@
 
 #include <cerrno>
 #include <cstdlib>
+#include <filesystem>
 
 #include "base/units.h"
 
@@ -17,9 +18,12 @@ off_t offset_of(Slot slot) {
   return static_cast<off_t>(std::uint64_t{slot} * kPageSize);
 }
 
-Result<UniqueFd> open_unnamed(int flags) {
+std::string temporary_folder() {
   const char* chosen = std::getenv("TMPDIR");
-  const std::string directory = chosen != nullptr && *chosen != '\0' ? chosen : "/var/tmp";
+  return chosen != nullptr && *chosen != '\0' ? chosen : "/var/tmp";
+}
+
+Result<UniqueFd> open_unnamed(const std::string& directory, int flags) {
   UniqueFd file(::open(directory.c_str(), O_TMPFILE | flags, 0600));
   if (!file.valid() && errno == EINVAL) {  // a file system without O_DIRECT
     file.reset(::open(directory.c_str(), O_TMPFILE | (flags & ~O_DIRECT), 0600));
@@ -56,7 +60,11 @@ Result<UniqueFd> open_named(const std::string& path, int flags, bool keep) {
 
 Result<PageFile> PageFile::open(const std::string& path, std::uint64_t bytes_max, bool keep) {
   const int flags = O_RDWR | O_CLOEXEC | O_DIRECT;
-  Result<UniqueFd> file = path.empty() ? open_unnamed(flags) : open_named(path, flags, keep);
+  const std::string folder = path.empty() ? temporary_folder() : path;
+  std::error_code error;
+  Result<UniqueFd> file = std::filesystem::is_directory(folder, error)
+                              ? open_unnamed(folder, flags)
+                              : open_named(path, flags, keep);
   FALLOW_TRY(file);
   return PageFile(std::move(*file), bytes_max == 0 ? UINT64_MAX : bytes_max / kPageSize);
 }

@@ -15,8 +15,9 @@ namespace fallow::pager {
 
 class PageFile {
  public:
-  // Empty `path`: a file without a name in `$TMPDIR` or /var/tmp. `keep`: content of a pager before
-  // this one stays; else the file is emptied. `bytes_max`: 0 for no bound but the disk's.
+  // Empty `path`: a file without a name in `$TMPDIR` or /var/tmp; a folder: one there. `keep`:
+  // content of a pager before this one stays; else the file is emptied. `bytes_max`: 0 for no bound
+  // but the disk's.
   static Result<PageFile> open(const std::string& path, std::uint64_t bytes_max, bool keep);
 
   // 0 or a negative errno value; -ENOSPC: the file is full. `page` is aligned to 4096.

@@ -212,6 +212,7 @@ Result<RunOutcome> run_program(const RunOptions& options) {
   FALLOW_TRY(path);
   FALLOW_TRY(check_dynamic(*path));
   FALLOW_TRY(check_malloc());
+  FALLOW_TRY(pager::UserFault::create());  // as the program will
   const Result<std::string> preload = find_preload();
   FALLOW_TRY(preload);
   rlimit files{};

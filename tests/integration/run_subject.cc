@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <csetjmp>
 #include <cstdint>
 #include <cstdio>
@@ -308,26 +309,20 @@ void count_lost() {
   std::cout << "lost " << lost << std::endl;
 }
 
-// Goes on for as long as standard input is open, so that something can happen meanwhile.
-void go_on() {
+// Goes on until the file is there, so that something can happen meanwhile.
+void go_on(const char* until) {
   constexpr std::size_t kBytes = 40 * kMiB;
   char* memory = map(kBytes);
   fill(memory, 0, kBytes, 1);
-  std::cout << "ready" << std::endl;
-  std::thread rounds([&] {
-    for (std::uint64_t round = 1;; ++round) {
-      check(memory, 0, kBytes, round, "a round's");
-      fill(memory, 0, kBytes, round + 1);
-      std::cout << "round " << round << std::endl;
-    }
-  });
-  std::string line;
-  std::getline(std::cin, line);
-  std::_Exit(0);
+  for (std::uint64_t round = 1; ::access(until, F_OK) != 0; ++round) {
+    check(memory, 0, kBytes, round, "a round's");
+    fill(memory, 0, kBytes, round + 1);
+    std::cout << "round " << round << std::endl;
+  }
 }
 
 void end_by_signal() {
-  ::raise(SIGUSR1);
+  ::raise(SIGTERM);
 }
 
 }  // namespace
@@ -339,7 +334,7 @@ int main(int argc, char** argv) {
       {"threads", threads},         {"fork", fork_and_go_on},
       {"fork-often", fork_often},   {"exec", [&] { become_another(argv[0]); }},
       {"close", close_descriptors}, {"direct", [&] { read_directly(argv[2]); }},
-      {"lost", count_lost},         {"go-on", go_on},
+      {"lost", count_lost},         {"go-on", [&] { go_on(argv[2]); }},
       {"signal", end_by_signal},
   };
   const auto task = argc > 1 ? tasks.find(argv[1]) : tasks.end();
