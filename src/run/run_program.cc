@@ -83,13 +83,13 @@ std::string client_name(const std::string& path) {
 Result<std::string> find_preload() {
   std::error_code error;
   const fs::path bin = fs::read_symlink("/proc/self/exe", error).parent_path();
-  for (const fs::path& at : {bin / "../lib" / kPreload, fs::path(FALLOW_RUN_LIBRARY)}) {
+  const fs::path installed = bin / ".." / FALLOW_LIBDIR / "fallow" / kPreload;
+  for (const fs::path& at : {bin / "../lib" / kPreload, installed}) {
     if (fs::exists(at, error)) {
       return fs::canonical(at, error).string();
     }
   }
-  return failed(std::string("the library ") + kPreload + " is missing beside the program or at " +
-                FALLOW_RUN_LIBRARY);
+  return failed("the library " + installed.lexically_normal().string() + " is missing");
 }
 
 Status check_malloc() {
