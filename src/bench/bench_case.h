@@ -22,6 +22,7 @@ struct Result {
   std::string better;                // "higher" or "lower"
   std::optional<double> promised{};  // the ratio that SPECIFICATION.md promises; none: a report
   std::string skipped{};             // why there are no figures; else empty
+  std::string note{};                // what the figures are to be read with
   // ours / peer: of the medians, as rounds share the machine's mood only in pairs.
   [[nodiscard]] double ratio() const { return median.peer == 0 ? 0 : median.ours / median.peer; }
   // Where nothing is promised, it is met.
@@ -52,6 +53,7 @@ std::vector<Case> vhost_cases();
 std::vector<Case> nbd_cases();
 std::vector<Case> swap_cases();
 std::vector<Case> pager_cases();
+std::vector<Case> program_cases();
 
 // Calls the two in turn, `rounds` times each after one warm-up, and takes each side's median.
 Result measure_in_turn(const Case& what, unsigned rounds, const std::function<double()>& ours,

@@ -52,6 +52,9 @@ void print(const Result& result, const Arguments& arguments) {
       line["promised"] = *result.promised;
       line["met"] = result.met();
     }
+    if (!result.note.empty()) {
+      line["note"] = result.note;
+    }
     if (arguments.quick) {
       line["quick"] = true;
     }
@@ -60,9 +63,11 @@ void print(const Result& result, const Arguments& arguments) {
   }
   const int digits = result.median.ours < 100 ? 3 : 1;
   const char* met = !result.promised ? "" : result.met() ? "yes" : "NO";
-  std::printf("%-32s %14.*f %14.*f %9.3f %9s %-5s  %s, %s is better\n", result.name.c_str(), digits,
-              result.median.ours, digits, result.median.peer, result.ratio(),
-              promise(result).c_str(), met, result.unit.c_str(), result.better.c_str());
+  const std::string note = result.note.empty() ? "" : " (" + result.note + ")";
+  std::printf("%-32s %14.*f %14.*f %9.3f %9s %-5s  %s, %s is better%s\n", result.name.c_str(),
+              digits, result.median.ours, digits, result.median.peer, result.ratio(),
+              promise(result).c_str(), met, result.unit.c_str(), result.better.c_str(),
+              note.c_str());
   std::fflush(stdout);
 }
 
@@ -74,7 +79,7 @@ bool wanted(const Arguments& arguments, const std::string& name) {
 std::vector<Case> all_cases() {
   std::vector<Case> cases;
   for (const auto& part : {store_cases(), compress_cases(), ring_cases(), vhost_cases(),
-                           nbd_cases(), swap_cases(), pager_cases()}) {
+                           nbd_cases(), swap_cases(), pager_cases(), program_cases()}) {
     cases.insert(cases.end(), part.begin(), part.end());
   }
   return cases;

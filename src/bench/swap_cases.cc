@@ -4,7 +4,6 @@
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
-#include <sys/swap.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -20,6 +19,7 @@
 #include "base/temp_dir.h"
 #include "base/units.h"
 #include "bench/bench_case.h"
+#include "bench/host_swap.h"
 #include "bench/memory_group.h"
 #include "bench/own_daemon.h"
 #include "bench/server_process.h"
@@ -90,24 +90,6 @@ class FallowDisk {
   const ServerProcess nbdkit_;
   const ServerProcess nbdfuse_;
   std::string path_;
-};
-
-// The host swaps to the device, before any other, as long as this lives.
-class Swap {
- public:
-  explicit Swap(const std::string& path) : path_(path) {
-    (void)output_of("mkswap " + path + " 2>&1");
-    constexpr int kFirst = SWAP_FLAG_PREFER | SWAP_FLAG_PRIO_MASK;
-    if (::swapon(path.c_str(), kFirst) != 0) {
-      stop(failed_errno("swapon of '" + path + "'", errno).text);
-    }
-  }
-  ~Swap() { ::swapoff(path_.c_str()); }
-  Swap(const Swap&) = delete;
-  Swap& operator=(const Swap&) = delete;
-
- private:
-  const std::string path_;
 };
 
 std::uint64_t word_of(std::uint64_t page, std::uint64_t at) {
@@ -190,7 +172,10 @@ Result swap_over_nbd(const Case& what, const Settings& settings) {
   }
   const FallowDisk disk(2 * bytes);
   const auto rate_on = [&](const std::string& path) {
-    const Swap swap(path);
+    const auto swap = HostSwap::on(path);
+    if (!swap) {
+      stop(swap.error().text);
+    }
     return touch_within(**group, bytes / kPageSize);
   };
   return measure_in_turn(
