@@ -6,8 +6,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
+#include <filesystem>
+#include <fstream>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -23,6 +26,7 @@
 #include "bench/own_daemon.h"
 #include "bench/server_process.h"
 #include "bench/zram_device.h"
+#include "policy/miss_ratio_curve.h"
 
 namespace fallow::bench {
 namespace {
@@ -40,6 +44,8 @@ struct Workload {
   const char* name;
   const char* program;
 };
+constexpr Workload kWorkloads[] = {
+    {"pagerank", "graph-analytics"}, {"als", "in-memory-analytics"}, {"sort", "sort-words"}};
 
 // Seconds from its start to its end; nothing when it did not end well.
 std::optional<double> time_of(const std::vector<std::string>& words, const MemoryGroup* group) {
@@ -160,14 +166,57 @@ Case make(const Workload& workload, SwapsTo swaps_to) {
   return made;
 }
 
+std::vector<std::uint64_t> read_trace(const std::string& path) {
+  std::vector<std::uint64_t> pages(std::filesystem::file_size(path) / sizeof(std::uint64_t));
+  std::ifstream(path, std::ios::binary)
+      .read(reinterpret_cast<char*>(pages.data()),
+            static_cast<std::streamsize>(pages.size() * sizeof(std::uint64_t)));
+  return pages;
+}
+
+// The pages that a pager with little room brings in are what it can know of a program's references.
+Result mrc_error(const Case& what, const Settings& settings) {
+  const bool quick = settings.length == Settings::Length::kQuick;
+  const std::uint64_t megabytes = quick ? 24 : 128;
+  const TempDir folder("/var/tmp");
+  const OwnDaemon daemon({std::to_string(2 * megabytes) + "M"});
+  Measurement worst{0, 1};
+  std::string note = "of at most 1; mean absolute error for";
+  for (const Workload& workload : kWorkloads) {
+    const std::string trace = folder.path() + "/" + workload.name;
+    must(time_of({own_program("fallow"), "run", "--ring", daemon.ring_socket(), "--ram",
+                  std::to_string(megabytes / 4) + "M", "--trace", trace, "--",
+                  own_program(std::string("dynamic/") + workload.program), "--megabytes",
+                  std::to_string(megabytes)},
+                 nullptr),
+         std::string(workload.program) + " when paged");
+    const std::vector<std::uint64_t> pages = read_trace(trace);
+    policy::MissRatioEstimator estimator({});
+    for (const std::uint64_t page : pages) {
+      estimator.reference(page);
+    }
+    const double error =
+        policy::mean_absolute_error(estimator.curve(), policy::exact_miss_ratio_curve(pages));
+    worst.ours = std::max(worst.ours, error);
+    char text[96];
+    std::snprintf(text, sizeof text, " %s %.2g (%zu references, a sample of %.2g)", workload.name,
+                  error, pages.size(), estimator.sampling_rate());
+    note += text;
+  }
+  Result result{what.name, worst, what.unit, what.better, what.promised, {}};
+  result.note = note;
+  return result;
+}
+
 }  // namespace
 
 std::vector<Case> program_cases() {
-  std::vector<Case> cases;
+  std::vector<Case> cases = {{"pager.mrc_error", "error", "lower", 0.02,
+                              "the estimated miss-ratio curve against the exact one, on traces of "
+                              "paged workloads: the worst",
+                              mrc_error}};
   for (const SwapsTo swaps_to : {SwapsTo::kFile, SwapsTo::kZram}) {
-    for (const Workload& workload :
-         {Workload{"pagerank", "graph-analytics"}, Workload{"als", "in-memory-analytics"},
-          Workload{"sort", "sort-words"}}) {
+    for (const Workload& workload : kWorkloads) {
       cases.push_back(make(workload, swaps_to));
     }
   }

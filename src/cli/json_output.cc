@@ -188,6 +188,7 @@ std::string to_json(const run::RunOutcome& outcome) {
                {"faults_write", now.faults_write},
                {"evictions", now.evictions},
                {"evictions_clean", now.evictions_clean},
+               {"probes", now.probes},
                {"prefetched", now.prefetched},
                {"prefetch_hits", now.prefetch_hits},
                {"failures", now.failures},

@@ -17,6 +17,8 @@ void add_run_options(CLI::App& app, RunWords& words) {
   app.add_option("--backing-max", words.backing_max,
                  "How large that file may grow, for example 8G");
   app.add_option("--ring", words.ring, "The daemon's ring socket")->envname("FALLOW_RING_SOCKET");
+  app.add_option("--trace", words.trace,
+                 "Write the number of each page that comes into RAM to this file, 8 bytes each");
   app.add_flag("--no-daemon", words.no_daemon, "Page to the backing file alone");
   app.add_flag("--report", words.report, "Print figures to standard error at the end");
   app.add_option("PROGRAM", words.program, "What to run, with its arguments, behind --")
@@ -49,6 +51,7 @@ Status check_run_words(const RunWords& words, Command& command) {
   paging.store.socket = words.ring;
   paging.store.daemon = !words.no_daemon;
   paging.store.backing_path = words.backing;
+  paging.trace_path = words.trace;
   command.run.program = words.program;
   command.report = words.report;
   return {};

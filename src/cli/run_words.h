@@ -19,6 +19,7 @@ struct RunWords {
   std::string backing;
   std::string backing_max;
   std::string ring;
+  std::string trace;
   bool no_daemon = false;
   bool report = false;
   std::vector<std::string> program;

@@ -197,4 +197,11 @@ void PageLink::flush(std::span<const Slot> slots) {
   }
 }
 
+void PageLink::report(const fallow_memory_report& report) {
+  if (queue_ != nullptr) {
+    // A daemon that is away is told later.
+    (void)fallow_report(queue_, &report);
+  }
+}
+
 }  // namespace fallow::pager

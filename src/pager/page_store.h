@@ -71,6 +71,8 @@ class PageLink {
   // What the daemon refuses goes to the backing file.
   void put(std::span<Transfer> transfers);
   void flush(std::span<const Slot> slots);
+  // What the daemon's operator is shown.
+  void report(const fallow_memory_report& report);
 
   fallow_queue* queue() { return queue_; }
 

@@ -35,6 +35,7 @@ Pager::Pager(const PagerOptions& options)
       ram_pages_(options.ram_pages),
       room_low_(low_mark(options.ram_pages)),
       resident_(options.ram_pages),
+      monitor_(options.ram_pages),
       room_(static_cast<std::int64_t>(options.ram_pages)) {}
 
 Result<std::unique_ptr<Pager>> Pager::create(const PagerOptions& options) {
@@ -48,6 +49,9 @@ Status Pager::start() {
   Result<Mapping> zeros = Mapping::anonymous(PageLink::kBuffers * kPageSize);
   FALLOW_TRY(zeros);
   zeros_ = std::move(*zeros);
+  if (!options_.trace_path.empty()) {
+    FALLOW_TRY(monitor_.trace_to(options_.trace_path));
+  }
   Result<std::unique_ptr<FaultSource>> source = FaultSource::create(clock_);
   FALLOW_TRY(source);
   source_ = std::move(*source);

@@ -33,6 +33,7 @@
 #include "base/histogram.h"
 #include "base/result.h"
 #include "pager/fault_source.h"
+#include "pager/memory_monitor.h"
 #include "pager/page_access.h"
 #include "pager/page_store.h"
 #include "pager/page_table.h"
@@ -46,6 +47,7 @@ struct PagerOptions {
   std::uint64_t ram_pages = 0;
   unsigned handlers = 2;
   StoreOptions store;
+  std::string trace_path;  // not empty: a file for what MemoryMonitor::trace_to() says
 };
 
 struct PagerStatistics {
@@ -59,6 +61,7 @@ struct PagerStatistics {
   std::uint64_t faults_write = 0;  // on pages that were protected
   std::uint64_t evictions = 0;
   std::uint64_t evictions_clean = 0;  // of these, without copying
+  std::uint64_t probes = 0;           // of these, to see whether the page is used
   std::uint64_t prefetched = 0;
   std::uint64_t prefetch_hits = 0;
   std::uint64_t failures = 0;      // faults that were answered with SIGBUS
@@ -152,12 +155,14 @@ class Pager {
 
   // Evictions (pager_evictions.cc).
   void keep_room(PageLink& link);
+  void look_at_use(Lock& lock, PageLink& link);
+  bool add_victim(std::vector<Victim>& victims, const Resident& next);
   std::vector<Victim> choose();
   void freeze(std::vector<Victim>& victims, PageLink& link);
   void save(std::vector<Victim>& victims, PageLink& link);
   void drop(std::vector<Victim>& victims);
   void flush_dead(Lock& lock, PageLink& link);
-  std::size_t evict(Lock& lock, PageLink& link, bool& refused);
+  std::size_t evict(Lock& lock, PageLink& link, std::vector<Victim> victims, bool& refused);
   [[nodiscard]] bool may_leave(const Space& space) const;
 
   [[nodiscard]] SpacePtr find_space(SpaceId id) const;
@@ -192,8 +197,11 @@ class Pager {
   std::uint64_t ram_pages_;
   std::int64_t room_low_;  // with less room pages begin to leave
   ResidentQueue resident_;
+  MemoryMonitor monitor_;
   std::int64_t room_;  // pages that may still come into RAM
   std::uint64_t resident_max_ = 0;
+  std::uint64_t next_probes_ns_ = 0;
+  std::uint64_t next_report_ns_ = 0;
   std::uint32_t stamps_ = 0;
   bool stuck_ = false;      // nothing can leave RAM: daemon and backing file refuse
   bool exchanged_ = false;  // a page has come though there was no room: its slot can be had

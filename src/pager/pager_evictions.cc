@@ -52,6 +52,7 @@ struct Pager::Victim {
 void Pager::keep_room(PageLink& link) {
   Lock lock(mutex_);
   for (unsigned in_vain = 0; !stopping_;) {
+    look_at_use(lock, link);
     if (room_ >= room_low_) {
       flush_dead(lock, link);
       const auto wanted = [this] { return stopping_ || room_ < room_low_; };
@@ -61,7 +62,7 @@ void Pager::keep_room(PageLink& link) {
     std::size_t left = 1;
     bool refused = false;
     while (!stopping_ && left > 0 && room_ < 2 * room_low_) {
-      left = evict(lock, link, refused);
+      left = evict(lock, link, choose(), refused);
     }
     in_vain = refused && left == 0 ? in_vain + 1 : 0;
     if (left == 0) {
@@ -71,6 +72,42 @@ void Pager::keep_room(PageLink& link) {
       room_wanted_.wait_for(lock, kTryAgain, [this] { return stopping_ || exchanged_; });
       exchanged_ = false;
     }
+  }
+}
+
+// Takes out pages to see whether they are used, and tells the daemon what it came to.
+void Pager::look_at_use(Lock& lock, PageLink& link) {
+  const std::uint64_t now_ns = clock_.now_ns();
+  if (now_ns >= next_probes_ns_ && !stuck_) {
+    next_probes_ns_ = now_ns + MemoryMonitor::kProbePeriodNs;
+    std::vector<Victim> victims;
+    while (victims.size() < MemoryMonitor::kProbesMost) {
+      const std::optional<Resident> page = monitor_.probe();
+      if (!page) {
+        break;
+      }
+      add_victim(victims, *page);
+    }
+    counts_.probes += victims.size();
+    bool refused = false;
+    evict(lock, link, std::move(victims), refused);
+  }
+  if (now_ns >= next_report_ns_) {
+    next_report_ns_ = now_ns + MemoryMonitor::kAgePeriodNs;
+    monitor_.age();
+    fallow_memory_report report{};
+    monitor_.report(report);
+    report.ram_limit_pages = ram_pages_;
+    report.resident_pages =
+        static_cast<std::uint64_t>(static_cast<std::int64_t>(ram_pages_) - room_);
+    report.faults_total = counts_.faults;
+    report.evictions_total = counts_.evictions;
+    report.prefetched_total = counts_.prefetched;
+    report.prefetch_hits_total = counts_.prefetch_hits;
+    report.backing_pages = slots_.in_file();
+    lock.unlock();
+    link.report(report);
+    lock.lock();
   }
 }
 
@@ -90,11 +127,13 @@ void Pager::flush_dead(Lock& lock, PageLink& link) {
 }
 
 // How many pages have left. `refused`: nobody took a page that was to.
-std::size_t Pager::evict(Lock& lock, PageLink& link, bool& refused) {
-  std::vector<Victim> victims = choose();
+std::size_t Pager::evict(Lock& lock, PageLink& link, std::vector<Victim> victims, bool& refused) {
   if (victims.empty()) {
     return 0;
   }
+  std::sort(victims.begin(), victims.end(), [](const Victim& a, const Victim& b) {
+    return std::tuple(a.space->id, a.address) < std::tuple(b.space->id, b.address);
+  });
   lock.unlock();
   freeze(victims, link);
   save(victims, link);
@@ -162,31 +201,35 @@ bool Pager::may_leave(const Space& space) const {
          (space.rests_until_ns == 0 || clock_.now_ns() >= space.rests_until_ns);
 }
 
+// False: the page is in RAM, but cannot leave now.
+bool Pager::add_victim(std::vector<Victim>& victims, const Resident& next) {
+  const SpacePtr space = find_space(next.space);
+  Page* page = space != nullptr ? space->table.find(next.address) : nullptr;
+  if (page == nullptr || page->stamp != next.stamp) {
+    return true;  // it has left otherwise
+  }
+  if (page->state != PageState::kResident || page->uncounted || !may_leave(*space)) {
+    return false;
+  }
+  page->state = PageState::kSaving;
+  const bool clean = page->slot != kNoSlot;
+  victims.push_back({space.get(), next.address, page, clean});
+  victims.back().slot = clean ? kNoSlot : slots_.allocate();
+  return true;
+}
+
 std::vector<Pager::Victim> Pager::choose() {
   std::vector<Victim> victims;
-  for (std::size_t looks = 0; looks < 2 * kBatch && victims.size() < kBatch; ++looks) {
+  for (std::size_t vain = 0; vain < kBatch && victims.size() < kBatch;) {
     const std::optional<Resident> next = resident_.next();
     if (!next) {
       break;
     }
-    const SpacePtr space = find_space(next->space);
-    Page* page = space != nullptr ? space->table.find(next->address) : nullptr;
-    if (page == nullptr || page->stamp != next->stamp) {
-      --looks;  // it has left otherwise
-      continue;
-    }
-    if (page->state != PageState::kResident || !may_leave(*space)) {
+    if (!add_victim(victims, *next)) {
       resident_.add_again(*next);  // it is being seen to
-      continue;
+      ++vain;
     }
-    page->state = PageState::kSaving;
-    const bool clean = page->slot != kNoSlot;
-    victims.push_back({space.get(), next->address, page, clean});
-    victims.back().slot = clean ? kNoSlot : slots_.allocate();
   }
-  std::sort(victims.begin(), victims.end(), [](const Victim& a, const Victim& b) {
-    return std::tuple(a.space->id, a.address) < std::tuple(b.space->id, b.address);
-  });
   return victims;
 }
 

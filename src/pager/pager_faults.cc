@@ -347,6 +347,7 @@ void Pager::settle(Space& space, const Filling& filling) {
       if (filling.counted) {
         enqueue(space, one.address, page);
       }
+      monitor_.came({space.id, page.stamp, one.address});
     }
     wake_if_wanted(space, one.address, page);
   }

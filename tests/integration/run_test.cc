@@ -365,8 +365,10 @@ TEST_F(GoingOn, asksItToEnd) {
 
 TEST_F(GoingOn, daemonShowsIt) {
   start();
-  const std::string clients = daemon_.fallow({"client", "list", "--json"}).out;
-  EXPECT_THAT(clients, HasSubstr("run-run-subject-"));
+  ASSERT_TRUE(wait_until([&] {
+    return daemon_.fallow({"client", "list"}).out.find(" 12 MiB, uses ") != std::string::npos;
+  })) << daemon_.fallow({"client", "list"}).out;
+  EXPECT_THAT(daemon_.fallow({"client", "list", "--json"}).out, HasSubstr("run-run-subject-"));
   expect_good_end();
 }
 
