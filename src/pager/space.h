@@ -20,6 +20,8 @@ struct Pager::Space {
   std::uint32_t thread = 0;          // that faulted last
   unsigned held = 0;                 // nothing leaves while it is not 0
   std::uint64_t rests_until_ns = 0;  // it did not let its pages go, and is left alone
+  std::vector<Run> removed;          // may have been given back: to be looked at, but not before
+  std::uint64_t removed_look_ns = 0;
 };
 
 }  // namespace fallow::pager
