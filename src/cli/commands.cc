@@ -214,6 +214,10 @@ int run(const Command& command, const Streams& streams) {
       return check_config(command, streams);
     case Action::kWatch:
       return watch(command, streams);
+    case Action::kPager: {
+      const Status served = vmm_pager::serve(command.pager, streams.out);
+      return served ? 0 : fail(served.error(), streams);
+    }
     default:
       return print(ask(command), streams);
   }

@@ -38,8 +38,8 @@ class PageStore {
   PageStore& operator=(const PageStore&) = delete;
 
   [[nodiscard]] fallow_client* client() const { return client_; }
-  // The pages stay where they are for who comes next, when this is destroyed.
-  void leave() { leaves_ = true; }
+  // Whether the pages stay where they are for who comes next, when this is destroyed.
+  void leave(bool leaves) { leaves_ = leaves; }
   PageFile& file() { return file_; }
 
  private:

@@ -97,8 +97,8 @@ class Pager {
     std::span<Page> pages{};  // in `memory`
   };
   Status resume(SpaceId space, std::span<const Kept> ranges);
-  // The daemon and the records keep the pages for the next pager when this one is destroyed.
-  void leave() { store_->leave(); }
+  // Whether the daemon keeps the pages for the next pager when this one is destroyed.
+  void leave(bool leaves) { store_->leave(leaves); }
   // nullptr: there is no daemon.
   [[nodiscard]] fallow_client* client() const { return store_->client(); }
 

@@ -176,6 +176,10 @@ void Pager::on_missing(PageLink& link, Lock& lead, Space& space, const uffd_msg&
   filling.counted = space.access != nullptr && space.held == 0;
   if (filling.counted && !take_room(lock, lead, filling)) {
     page->state = filling.zeros ? PageState::kUntouched : PageState::kStored;
+    room_made_.notify_all();
+    if (stopping_) {
+      return;  // the next pager is told again
+    }
     lock.unlock();
     refuse(space, address, message.arg.pagefault.feat.ptid,
            "neither the daemon nor the backing file takes another page");
@@ -311,6 +315,9 @@ bool Pager::take_room(Lock& lock, Lock& lead, Filling& filling) {
     lead.unlock();
     room_wanted_.notify_one();
     room_made_.wait(lock, [this] { return room_ > 0 || stuck_ || stopping_; });
+    if (stopping_) {
+      return false;
+    }
     if (room_ <= 0 && (filling.zeros || !may_exchange(lock))) {
       return false;
     }

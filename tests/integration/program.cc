@@ -103,6 +103,11 @@ Background::~Background() {
 int Background::end(int signal) {
   CHECK(pid_ > 0);
   ::kill(pid_, signal);
+  return wait();
+}
+
+int Background::wait() {
+  CHECK(pid_ > 0);
   if (!ended_within(pid_, 30'000)) {
     ::kill(pid_, SIGKILL);
   }
