@@ -39,14 +39,20 @@ Result<std::unique_ptr<PageStore>> PageStore::open(const StoreOptions& options) 
   connect.name = options.name.empty() ? nullptr : options.name.c_str();
   connect.reconnect_timeout_ms = kAwayMs;
   connect.keep_seconds = options.keep_seconds;
-  connect.secret = options.resume ? &options.secret : nullptr;
+  connect.secret = &options.secret;
   if (const int error = fallow_connect(&connect, &store->client_); error != 0) {
     return store_error("cannot reach the daemon", error);
   }
+  // Whatever fails from here on, they are not dropped.
+  store->leaves_ = options.resume && fallow_resumed(store->client_) == 1;
   fallow_queue* queue = nullptr;
   int error = fallow_queue_open(store->client_, 1, &queue);
   if (error == 0) {
     error = fallow_pool_open(queue, FALLOW_PERSISTENT, kPoolLabel, &store->pool_);
+    if (error == 0 && !options.resume && fallow_resumed(store->client_) == 1) {
+      (void)fallow_pool_destroy(queue, store->pool_);
+      error = fallow_pool_open(queue, FALLOW_PERSISTENT, kPoolLabel, &store->pool_);
+    }
     fallow_queue_close(queue);
   }
   if (error != 0) {

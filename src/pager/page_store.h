@@ -22,10 +22,10 @@ struct StoreOptions {
   std::string name;           // of the client, as the daemon lists it
   bool daemon = true;         // false: everything goes to the backing file
   unsigned keep_seconds = 0;  // how long the daemon keeps the pages when this process dies
-  // Goes on with what a process before this one has left: what waits with the daemon for who comes
-  // with the secret, and what the backing file has.
-  bool resume = false;
+  // Of a process before this one, whose pages may wait with the daemon. Zeros: there was none.
   fallow_secret secret{};
+  // Those pages, and what the backing file has, are gone on with. Else they are dropped.
+  bool resume = false;
   std::string backing_path;  // as PageFile::open has it
   std::uint64_t backing_bytes_max = 0;
 };

@@ -77,6 +77,7 @@ class Service {
   void on_connection();
   void on_vmm();
   void look();
+  void note_secret();
   Status take_on(int socket);
   Status take_on_file(Handshake handshake, GuestFile file);
   Status begin_or_go_on(const Guest& guest);
@@ -147,12 +148,17 @@ Status Service::start_pager() {
   made.store.keep_seconds = kKeepSeconds;
   made.store.backing_path = options_.backing;
   made.store.resume = state_->holds();
-  made.store.secret = state_->holds() ? state_->secret() : fallow_secret{};
+  made.store.secret = state_->secret();
   Result<std::unique_ptr<Pager>> started = Pager::create(made);
   FALLOW_TRY(started);
   pager_ = std::move(*started);
+  if (state_->holds()) {
+    FALLOW_TRY(check_kept());
+  }
+  // Not before: another daemon's would be in the place of the one that has the pages.
+  note_secret();
   pager_->leave(state_->holds());
-  return state_->holds() ? check_kept() : Status();
+  return {};
 }
 
 Status Service::check_kept() const {
@@ -233,6 +239,11 @@ void Service::look() {
     loop_->stop();
     return;
   }
+  note_secret();
+}
+
+// A daemon that came back without the pages has given a new one.
+void Service::note_secret() {
   fallow_secret secret{};
   if (pager_->client() != nullptr && fallow_secret_of(pager_->client(), &secret) == 0) {
     state_->set_secret(secret);
@@ -258,11 +269,7 @@ Status Service::take_on(int socket) {
 
 Status Service::begin_or_go_on(const Guest& guest) {
   if (!state_->holds()) {
-    fallow_secret secret{};
-    if (pager_->client() != nullptr) {
-      (void)fallow_secret_of(pager_->client(), &secret);
-    }
-    FALLOW_TRY(state_->begin(guest, identity_of(options_.backing), secret));
+    FALLOW_TRY(state_->begin(guest, identity_of(options_.backing)));
     pager_->leave(true);
     return {};
   }

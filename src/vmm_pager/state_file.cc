@@ -53,10 +53,15 @@ Result<std::unique_ptr<StateFile>> StateFile::open(const std::string& path) {
   if (::fstat(state->file_.get(), &status) != 0 || !S_ISREG(status.st_mode)) {
     return invalid("the state file '" + path + "' is not a regular file: name another (--state)");
   }
-  if (status.st_size > 0) {
-    FALLOW_TRY(state->map());
-    FALLOW_TRY(state->check());
+  if (status.st_size == 0 && ::ftruncate(state->file_.get(), kHeaderBytes) != 0) {
+    return failed_errno("no room for the state file '" + path + "'", errno);
   }
+  FALLOW_TRY(state->map());
+  if (state->header_->version == 0 && state->header_->complete == 0) {
+    std::memcpy(state->header_->magic, kMagic, sizeof kMagic);
+    state->header_->version = kVersion;
+  }
+  FALLOW_TRY(state->check());
   return state;
 }
 
@@ -111,8 +116,7 @@ std::span<Page> StateFile::records(std::uint64_t offset, std::uint64_t bytes) co
   return {first + offset / kPageSize, bytes / kPageSize};
 }
 
-Status StateFile::begin(const Guest& guest, const FileIdentity& backing,
-                        const fallow_secret& secret) {
+Status StateFile::begin(const Guest& guest, const FileIdentity& backing) {
   FALLOW_TRY(clear());
   const auto bytes = static_cast<off_t>(file_bytes(guest.memory.bytes));
   // All of it now: a full disk is an error here, and would be a SIGBUS later.
@@ -123,23 +127,21 @@ Status StateFile::begin(const Guest& guest, const FileIdentity& backing,
                         error);
   }
   FALLOW_TRY(map());
-  std::memcpy(header_->magic, kMagic, sizeof kMagic);
-  header_->version = kVersion;
   header_->process = guest.process;
   header_->memory = guest.memory;
   header_->backing = backing;
-  header_->secret = secret;
   std::atomic_signal_fence(std::memory_order_seq_cst);
   header_->complete = 1;
   return {};
 }
 
 Status StateFile::clear() {
-  header_ = nullptr;
-  memory_.reset();
-  return ::ftruncate(file_.get(), 0) == 0
-             ? Status()
-             : failed_errno("cannot empty the state file '" + path_ + "'", errno);
+  header_->complete = 0;
+  std::atomic_signal_fence(std::memory_order_seq_cst);
+  if (::ftruncate(file_.get(), kHeaderBytes) != 0) {
+    return failed_errno("cannot empty the state file '" + path_ + "'", errno);
+  }
+  return map();
 }
 
 void StateFile::remove() {

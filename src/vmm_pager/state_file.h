@@ -36,12 +36,14 @@ class StateFile {
   // Made when it is not there. kInvalid: another pager has it, or it is no such file.
   static Result<std::unique_ptr<StateFile>> open(const std::string& path);
 
-  // Whether it is of a guest; what follows is for then.
-  [[nodiscard]] bool holds() const { return header_ != nullptr && header_->complete != 0; }
-  [[nodiscard]] Guest guest() const { return {header_->process, header_->memory}; }
-  [[nodiscard]] FileIdentity backing() const { return header_->backing; }
+  // What the daemon knows the last pager by that had this file.
   [[nodiscard]] fallow_secret secret() const { return header_->secret; }
   void set_secret(const fallow_secret& secret) { header_->secret = secret; }
+
+  // Whether it is of a guest; what follows is for then.
+  [[nodiscard]] bool holds() const { return header_->complete != 0; }
+  [[nodiscard]] Guest guest() const { return {header_->process, header_->memory}; }
+  [[nodiscard]] FileIdentity backing() const { return header_->backing; }
   // How many pages may be at a place.
   [[nodiscard]] std::uint64_t count(pager::Place place) const;
   // Of the pages of the guest's file from `offset` on.
@@ -49,7 +51,7 @@ class StateFile {
   [[nodiscard]] std::shared_ptr<const Mapping> memory() const { return memory_; }
 
   // Of this guest, all of whose pages are untouched.
-  Status begin(const Guest& guest, const FileIdentity& backing, const fallow_secret& secret);
+  Status begin(const Guest& guest, const FileIdentity& backing);
   // Of no guest.
   Status clear();
   void remove();

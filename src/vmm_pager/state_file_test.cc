@@ -26,7 +26,8 @@ class StateFileTest : public testing::Test {
   }
   std::unique_ptr<StateFile> open_with_guest() {
     auto state = open();
-    EXPECT_TRUE(state->begin(guest_, {1, 2, 0}, {{3, 4}}).ok());
+    state->set_secret({{3, 4}});
+    EXPECT_TRUE(state->begin(guest_, {1, 2, 0}).ok());
     return state;
   }
   const TempDir dir_;
@@ -58,7 +59,11 @@ TEST_F(StateFileTest, hasForTheNextLifeWhatTheLastOneLeft) {
   ASSERT_TRUE(state->clear().ok());
   EXPECT_FALSE(state->holds());
   state.reset();
-  EXPECT_FALSE(open()->holds());
+  state = open();
+  EXPECT_FALSE(state->holds());
+  EXPECT_EQ(state->secret().words[1], 4u);
+  ASSERT_TRUE(state->begin(guest_, {1, 2, 0}).ok());
+  EXPECT_EQ(state->count(Place::kFallow), 0u);
 }
 
 TEST_F(StateFileTest, isOnePagersAtATime) {

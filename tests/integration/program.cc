@@ -106,6 +106,10 @@ int Background::end(int signal) {
   return wait();
 }
 
+bool Background::ends_within(int seconds) const {
+  return ended_within(pid_, seconds * 1000);
+}
+
 int Background::wait() {
   CHECK(pid_ > 0);
   if (!ended_within(pid_, 30'000)) {

@@ -41,6 +41,7 @@ class Background {
   int end(int signal);
   // Waits for the end that comes by itself.
   int wait();
+  [[nodiscard]] bool ends_within(int seconds) const;
 
  private:
   pid_t pid_ = -1;

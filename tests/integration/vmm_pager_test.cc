@@ -215,6 +215,19 @@ TEST_F(VmmPager, killedAtAnyMomentWithADaemon_theNextOneGoesOn) {
   kill_all_the_while(with(daemon), 15);
 }
 
+TEST_F(VmmPager, killedBeforeAVmCame_theNextOneStarts) {
+  Daemon daemon;
+  ASSERT_TRUE(daemon.wait_ready()) << daemon.log();
+  Vmm vmm(kBytes);
+  PagerProcess pager(vmm.path(), with(daemon));
+  const UniqueFd it_listens = connect_to(pager.socket());
+  pager.end(SIGKILL);
+  pager.start();
+  ASSERT_TRUE(vmm.hand_over(pager.socket())) << pager.log();
+  fill(vmm.words(), 0, kBytes / 8);
+  check(vmm.words(), 0, kBytes / 8);
+}
+
 TEST_F(VmmPager, daemonThatHasLostThePages_isNotGoneOnWith) {
   Daemon daemon;
   Daemon other;
