@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <filesystem>
@@ -31,6 +32,7 @@ using pager::Place;
 constexpr unsigned kKeepSeconds = 600;  // as long as the daemon allows
 constexpr int kHandshakeMs = 3'000;
 constexpr std::uint64_t kLookNs = 200'000'000;
+constexpr std::uint64_t kReportNs = 1'000'000'000;
 constexpr int kBacklog = 4;
 
 // While it is there, SIGTERM and SIGINT are read, and not acted upon; threads that are made
@@ -62,6 +64,10 @@ class EndSignals {
   UniqueFd fd_;
 };
 
+struct CloseQueue {
+  void operator()(fallow_queue* queue) const { fallow_queue_close(queue); }
+};
+
 class Service {
  public:
   Service(const ServiceOptions& options, std::ostream& out) : options_(options), out_(out) {}
@@ -78,6 +84,7 @@ class Service {
   void on_vmm();
   void look();
   void note_secret();
+  void report();
   Status take_on(int socket);
   Status take_on_file(Handshake handshake, GuestFile file);
   Status begin_or_go_on(const Guest& guest);
@@ -91,8 +98,9 @@ class Service {
   UniqueFd listener_;
   std::unique_ptr<StateFile> state_;
   UniqueFd memory_;
-  std::unique_ptr<Pager> pager_;  // before the file that it works on
-  UniqueFd vmm_;                  // not valid: it was closed over there, or none is served
+  std::unique_ptr<Pager> pager_;                     // before the file that it works on
+  std::unique_ptr<fallow_queue, CloseQueue> queue_;  // for reports
+  UniqueFd vmm_;  // not valid: it was closed over there, or none is served
   bool serving_ = false;
   End end_ = End::kNone;
 };
@@ -158,6 +166,10 @@ Status Service::start_pager() {
   // Not before: another daemon's would be in the place of the one that has the pages.
   note_secret();
   pager_->leave(state_->holds());
+  fallow_queue* queue = nullptr;
+  if (pager_->client() != nullptr && fallow_queue_open(pager_->client(), 1, &queue) == 0) {
+    queue_.reset(queue);
+  }
   return {};
 }
 
@@ -189,6 +201,8 @@ Status Service::listen() {
   }));
   const auto timer = loop_->every_ns(kLookNs, [this] { look(); });
   FALLOW_TRY(timer);
+  const auto reports = loop_->every_ns(kReportNs, [this] { report(); });
+  FALLOW_TRY(reports);
   tell("listening at " + options_.socket + (state_->holds() ? " for the VM that waits" : "") +
            "; state in " + options_.state + ", what the daemon refuses in " + options_.backing,
        {{"event", "listening"},
@@ -240,6 +254,24 @@ void Service::look() {
     return;
   }
   note_secret();
+}
+
+// What the daemon's operator is shown.
+void Service::report() {
+  if (queue_ == nullptr || !serving_) {
+    return;
+  }
+  const pager::PagerStatistics now = pager_->statistics();
+  fallow_memory_report said{};
+  said.ram_limit_pages = now.ram_pages;
+  said.resident_pages = std::min(now.resident, now.ram_pages);
+  said.faults_total = now.faults;
+  said.evictions_total = now.evictions;
+  said.prefetched_total = now.prefetched;
+  said.prefetch_hits_total = now.prefetch_hits;
+  said.backing_pages = now.in_file;
+  // Who is not there is told again the next time.
+  (void)fallow_report(queue_.get(), &said);
 }
 
 // A daemon that came back without the pages has given a new one.
@@ -319,6 +351,7 @@ void Service::conclude() {
     pager_->leave(false);
   }
   ::unlink(options_.socket.c_str());
+  queue_.reset();
   pager_.reset();
   if (!waits) {
     state_->remove();

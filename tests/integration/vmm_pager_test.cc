@@ -135,6 +135,12 @@ TEST_F(VmmPager, keepsWhatIsWrittenUnderAQuarterOfItsRam) {
   EXPECT_GE(clients[0].at("used"), (kBytes - kRam) / kPageSize);
   check(vmm.words(), 0, kBytes / 8);
   EXPECT_LE(vmm.bytes_in_ram(), kRam);
+  std::string shown;
+  for (int i = 0; i < 1000 && shown.find("ram_limit_pages\":2048") == std::string::npos; ++i) {
+    ::usleep(10'000);
+    shown = daemon.fallow({"explain", "guest", "--json"}).out;
+  }
+  EXPECT_NE(shown.find("ram_limit_pages\":2048"), std::string::npos) << shown;
 }
 
 TEST_F(VmmPager, findsWhatTheMemoryHadBefore) {
