@@ -24,6 +24,8 @@ struct Words {
   std::string interval;
   std::string count;
   RunWords run;
+  std::string ram;
+  bool no_daemon = false;
 };
 
 // A subcommand that does something, when it is the one that was called.
@@ -104,6 +106,27 @@ void add_other_commands(CLI::App& app, Words& words) {
   watch->add_option("--interval", words.interval, "Between tables; the node's own if not given");
 }
 
+void add_pager_command(CLI::App& app, Words& words) {
+  vmm_pager::ServiceOptions& options = words.command.pager;
+  CLI::App* pager = leaf(app, "pager", "Keep a part of a VM's RAM in RAM, and the rest with Fallow",
+                         words, Action::kPager);
+  pager->add_option("--socket", options.socket, "Where the VMM connects")->required();
+  pager->add_option("--mem", options.memory, "The file of shared memory that is the VM's RAM")
+      ->required();
+  pager->add_option("--ram", words.ram, "How much of it may be in RAM, for example 256M")
+      ->required();
+  pager->add_option("--vm", options.name, "The VM's name; the socket's if not given");
+  pager->add_option(
+      "--state", options.state,
+      "What the next pager needs when this one is killed; if not given, NAME.state in " +
+          vmm_pager::default_folder());
+  pager->add_option("--backing", options.backing,
+                    "File for what the daemon refuses; STATE.pages if not given");
+  pager->add_option("--ring", options.ring, "The daemon's socket for client processes")
+      ->envname("FALLOW_RING_SOCKET");
+  pager->add_flag("--no-daemon", words.no_daemon, "Put everything into the backing file");
+}
+
 void describe(CLI::App& app, Words& words) {
   app.description("Asks and steers fallowd, which pools this host's idle memory for its VMs.");
   app.footer("Exit codes: 0 done, 1 failed, 2 wrong use or input, 3 daemon not reachable.");
@@ -121,6 +144,7 @@ void describe(CLI::App& app, Words& words) {
   add_vm_commands(app, words);
   add_client_commands(app, words);
   add_run_options(*leaf(app, "run", kRunHelp, words, Action::kRun), words.run);
+  add_pager_command(app, words);
 }
 
 Status check_vm_words(Words& words) {
@@ -168,6 +192,18 @@ Status check_watch_words(Words& words) {
   return {};
 }
 
+Status check_pager_words(Words& words) {
+  vmm_pager::ServiceOptions& options = words.command.pager;
+  const Result<std::uint64_t> ram = parse_size(words.ram);
+  if (!ram) {
+    return invalid("--ram: " + ram.error().text);
+  }
+  options.ram_bytes = *ram;
+  options.daemon = !words.no_daemon;
+  options.json = words.json;
+  return vmm_pager::complete(options);
+}
+
 Status check_words(Words& words) {
   Command& command = words.command;
   command.form = words.json ? Form::kJson : Form::kHuman;
@@ -184,6 +220,8 @@ Status check_words(Words& words) {
       return check_watch_words(words);
     case Action::kRun:
       return check_run_words(words.run, command);
+    case Action::kPager:
+      return check_pager_words(words);
     default:
       return {};
   }

@@ -9,6 +9,7 @@
 #include "base/result.h"
 #include "node/views.h"
 #include "run/run_program.h"
+#include "vmm_pager/service.h"
 
 namespace fallow::cli {
 
@@ -29,6 +30,7 @@ enum class Action {
   kConfigCheck,
   kWatch,
   kRun,
+  kPager,
 };
 
 enum class Form { kHuman, kJson };
@@ -42,6 +44,7 @@ struct Command {
   std::string spec{};    // of a policy
   std::string file{};    // of a configuration
   node::VmRequest vm{};  // kVmAdd
+  vmm_pager::ServiceOptions pager{};
   node::RemoveMode remove_mode = node::RemoveMode::kIfIdle;
   std::uint64_t watch_count = 0;        // 0: without end
   std::uint64_t watch_interval_ns = 0;  // 0: the node's

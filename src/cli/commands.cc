@@ -228,6 +228,10 @@ int run(const Command& command, const Streams& streams) {
       return watch(command, streams);
     case Action::kRun:
       return run_program(command, streams);
+    case Action::kPager: {
+      const Status served = vmm_pager::serve(command.pager, streams.out);
+      return served ? 0 : fail(served.error(), streams);
+    }
     default:
       return print(ask(command), streams);
   }

@@ -36,6 +36,9 @@ struct Options {
   std::string image;
   std::string socket;
   std::string nbd_socket;
+  std::string pager_socket;
+  std::string memory_path;
+  std::string pager_library;
   std::string ram = "192M";
   std::vector<std::string> workload;
 };
@@ -146,6 +149,9 @@ int run_machine(const Options& options) {
   }
   const auto result = run_single_machine(**loop, {.disk_socket = options.socket,
                                                   .nbd_socket = options.nbd_socket,
+                                                  .pager_socket = options.pager_socket,
+                                                  .memory_path = options.memory_path,
+                                                  .pager_library = options.pager_library,
                                                   .ram_bytes = *ram,
                                                   .accelerator = options.accelerator,
                                                   .image_folder = options.image,
@@ -198,11 +204,20 @@ void add_usemem(CLI::App& run, Options& options) {
 }
 
 void add_vm(CLI::App& app, Options& options) {
-  CLI::App* vm = app.add_subcommand("vm", "boot one guest that swaps to an existing Fallow disk");
+  CLI::App* vm = app.add_subcommand(
+      "vm", "boot one guest that swaps to an existing Fallow disk, or has a pager");
   CLI::Option_group* disk = vm->add_option_group("disk", "where the guest's disk is");
   disk->add_option("--socket", options.socket, "its vhost-user socket");
   disk->add_option("--nbd", options.nbd_socket, "the Unix socket of an NBD server");
+  CLI::Option* pager = disk->add_option("--pager", options.pager_socket,
+                                        "no disk: the socket of a pager of the guest's RAM");
   disk->require_option(1);
+  CLI::Option* memory =
+      vm->add_option("--mem", options.memory_path, "with --pager: the file that is the RAM");
+  pager->needs(memory);
+  memory->needs(pager);
+  vm->add_option("--pager-library", options.pager_library, "what makes QEMU hand its RAM over")
+      ->capture_default_str();
   vm->add_option("--ram", options.ram, "the guest's RAM")->capture_default_str();
   vm->add_option("workload", options.workload,
                  "what to run in the guest, after --: usemem --step 64M --max 256M --once")
@@ -221,6 +236,7 @@ int run(int argc, char** argv) {
   Options options;
   options.daemon = (own_folder() / "fallowd").string();
   options.image = default_image_folder();
+  options.pager_library = (own_folder() / "../lib/libfallow_vmm.so").lexically_normal().string();
   CLI::App app("Runs scenarios with real VMs on a Fallow daemon of its own.", "fallow-lab");
   app.require_subcommand(1);
   app.add_subcommand("list", "the scenarios");

@@ -54,11 +54,20 @@ std::string short_name(Accelerator accelerator) {
 }
 
 std::vector<std::string> qemu_command(const QemuSettings& settings) {
-  std::vector<std::string> command = {"qemu-system-x86_64"};
+  std::vector<std::string> command;
+  if (!settings.pager_socket.empty()) {
+    append(command, {"env", "LD_PRELOAD=" + settings.pager_library,
+                     "FALLOW_PAGER_SOCKET=" + settings.pager_socket,
+                     "FALLOW_PAGER_MEM=" + settings.memory_path});
+  }
+  command.push_back("qemu-system-x86_64");
   append(command, machine_arguments(settings.accelerator));
   const std::string ram = std::to_string(settings.ram_bytes);
   // Shared RAM is what lets a vhost-user back end reach the guest's pages.
-  append(command, {"-m", ram + "B", "-object", "memory-backend-memfd,id=ram,share=on,size=" + ram});
+  const std::string memory = settings.pager_socket.empty()
+                                 ? "memory-backend-memfd"
+                                 : "memory-backend-file,mem-path=" + escaped(settings.memory_path);
+  append(command, {"-m", ram + "B", "-object", memory + ",id=ram,share=on,size=" + ram});
   append(command,
          {"-smp", "1", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"});
   append(command, {"-kernel", settings.kernel_path, "-initrd", settings.initramfs_path, "-append",

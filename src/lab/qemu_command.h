@@ -23,6 +23,10 @@ struct QemuSettings {
   std::string channel_socket{};  // where the lab listens for the guest's second serial port
   std::string disk_socket{};     // vhost-user-blk; empty: no such disk
   std::string nbd_socket{};      // an NBD server's; empty: no such disk
+  // A pager's (docs/pager.md); empty: the RAM is QEMU's own.
+  std::string pager_socket{};
+  std::string memory_path{};    // the file that the pager pages, and
+  std::string pager_library{};  // what makes QEMU hand it over
 };
 
 std::vector<std::string> qemu_command(const QemuSettings& settings);

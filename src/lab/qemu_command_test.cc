@@ -37,6 +37,18 @@ TEST(QemuCommand, HasNoDiskWithoutASocket) {
   EXPECT_THAT(qemu_command(diskless), Not(Contains(HasSubstr("vhost-user-blk"))));
 }
 
+TEST(QemuCommand, HandsTheRamToAPager) {
+  QemuSettings paged = settings();
+  paged.pager_socket = "pager.sock";
+  paged.memory_path = "/dev/shm/ram";
+  paged.pager_library = "/lib/vmm.so";
+  EXPECT_THAT(
+      qemu_command(paged),
+      AllOf(Contains("env"), Contains("LD_PRELOAD=/lib/vmm.so"),
+            Contains("FALLOW_PAGER_SOCKET=pager.sock"), Contains("FALLOW_PAGER_MEM=/dev/shm/ram"),
+            Contains(HasSubstr("memory-backend-file,mem-path=/dev/shm/ram,id=ram"))));
+}
+
 TEST(QemuCommand, WritesACommaInAPathTwice) {
   EXPECT_THAT(qemu_command(settings()), Contains("file,id=console,path=a,,b/console"));
 }

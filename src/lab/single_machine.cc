@@ -44,7 +44,9 @@ void print(const GuestLine& line) {
 
 Status run_workload(VirtualMachine& machine, const SingleMachineSettings& settings,
                     SingleMachineResult& result) {
-  FALLOW_TRY(machine.command("swapon", kAnswerMsMax));
+  if (settings.pager_socket.empty()) {
+    FALLOW_TRY(machine.command("swapon", kAnswerMsMax));
+  }
   const auto before = machine.memory(kAnswerMsMax);
   FALLOW_TRY(before);
   machine.on_workload(print);
@@ -74,6 +76,9 @@ Result<SingleMachineResult> run_single_machine(LabLoop& loop,
   machine_settings.qemu.initramfs_path = image->initramfs_path;
   machine_settings.qemu.disk_socket = settings.disk_socket;
   machine_settings.qemu.nbd_socket = settings.nbd_socket;
+  machine_settings.qemu.pager_socket = settings.pager_socket;
+  machine_settings.qemu.memory_path = settings.memory_path;
+  machine_settings.qemu.pager_library = settings.pager_library;
   auto machine = VirtualMachine::start(loop, machine_settings);
   if (!machine) {
     return machine.error();

@@ -1,4 +1,5 @@
-// One guest on a Fallow disk that is already there: to try a disk by hand, and for tests.
+// One guest on a Fallow disk or a pager that is already there: to try a disk by hand, and for
+// tests.
 #pragma once
 
 #include <cstdint>
@@ -11,8 +12,11 @@
 namespace fallow::lab {
 
 struct SingleMachineSettings {
-  std::string disk_socket{};  // vhost-user-blk; or
-  std::string nbd_socket{};   // an NBD server's
+  std::string disk_socket{};   // vhost-user-blk; or
+  std::string nbd_socket{};    // an NBD server's; or no disk, and
+  std::string pager_socket{};  // a pager of its RAM, which is
+  std::string memory_path{};   // in this file
+  std::string pager_library{};
   std::uint64_t ram_bytes = 0;
   AcceleratorChoice accelerator = AcceleratorChoice::kAuto;
   std::string image_folder{};
@@ -26,7 +30,8 @@ struct SingleMachineResult {
   GuestMemory after{};
 };
 
-// Boots the guest, turns its swap on, runs the workload to its end and prints what it prints.
+// Boots the guest, turns its swap on if it has a disk, runs the workload to its end and prints what
+// it prints.
 Result<SingleMachineResult> run_single_machine(LabLoop& loop,
                                                const SingleMachineSettings& settings);
 

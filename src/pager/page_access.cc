@@ -29,42 +29,76 @@ void FileMemory::add_mapping(std::uint64_t address, std::uint64_t bytes, std::ui
   mappings_.push_back({address, bytes, offset});
 }
 
-std::uint64_t FileMemory::offset_of(std::uint64_t address) const {
-  const auto at = std::find_if(mappings_.begin(), mappings_.end(), [address](const Mapped& one) {
-    return address - one.address < one.bytes;
-  });
-  CHECK(at != mappings_.end());
-  return at->offset + (address - at->address);
+// Mappings may touch each other over there, and be anywhere in the file.
+std::vector<FileMemory::Piece> FileMemory::pieces_of(const Run& run) const {
+  std::vector<Piece> pieces;
+  const std::uint64_t end = run.begin + run.pages * kPageSize;
+  for (std::uint64_t address = run.begin; address < end;) {
+    const auto at = std::find_if(mappings_.begin(), mappings_.end(), [address](const Mapped& one) {
+      return address - one.address < one.bytes;
+    });
+    CHECK(at != mappings_.end());
+    const std::uint64_t bytes = std::min(end, at->address + at->bytes) - address;
+    pieces.push_back({address, static_cast<off_t>(at->offset + (address - at->address)), bytes});
+    address += bytes;
+  }
+  return pieces;
 }
 
-bool FileMemory::read(const Run& run, std::byte* to) {
-  std::uint64_t offset = offset_of(run.begin);
-  std::size_t left = run.pages * kPageSize;
-  while (left > 0) {
-    const ssize_t bytes = ::pread(file_, to, left, static_cast<off_t>(offset));
+bool FileMemory::read_piece(const Piece& piece, std::byte* to) const {
+  for (std::size_t done = 0; done < piece.bytes;) {
+    const ssize_t bytes =
+        ::pread(file_, to + done, piece.bytes - done, piece.offset + static_cast<off_t>(done));
     if (bytes < 0 && errno == EINTR) {
       continue;
     }
     if (bytes <= 0) {
       return false;
     }
-    to += bytes;
-    offset += static_cast<std::uint64_t>(bytes);
-    left -= static_cast<std::size_t>(bytes);
+    done += static_cast<std::size_t>(bytes);
+  }
+  return true;
+}
+
+bool FileMemory::read(const Run& run, std::byte* to) {
+  for (const Piece& piece : pieces_of(run)) {
+    if (!read_piece(piece, to + (piece.address - run.begin))) {
+      return false;
+    }
   }
   return true;
 }
 
 void FileMemory::drop(std::span<Run> runs) {
   for (Run& run : runs) {
-    int result = 0;
-    do {
-      result = ::fallocate(file_, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-                           static_cast<off_t>(offset_of(run.begin)),
-                           static_cast<off_t>(run.pages * kPageSize));
-    } while (result != 0 && errno == EINTR);
-    run.gone = result == 0;
+    for (const Piece& piece : pieces_of(run)) {
+      int result = 0;
+      do {
+        result = ::fallocate(file_, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, piece.offset,
+                             static_cast<off_t>(piece.bytes));
+      } while (result != 0 && errno == EINTR);
+      run.gone = run.gone || result == 0;
+    }
   }
+}
+
+std::vector<Run> FileMemory::present(const Run& run) const {
+  std::vector<Run> runs;
+  for (const Piece& piece : pieces_of(run)) {
+    const off_t end = piece.offset + static_cast<off_t>(piece.bytes);
+    for (off_t at = piece.offset; at < end;) {
+      const off_t data = ::lseek(file_, at, SEEK_DATA);
+      if (data < 0 || data >= end) {
+        break;
+      }
+      const off_t hole = ::lseek(file_, data, SEEK_HOLE);
+      const off_t stop = hole > data ? std::min(hole, end) : end;
+      const std::uint64_t first = static_cast<std::uint64_t>(data - piece.offset);
+      runs.push_back({piece.address + first, static_cast<std::uint64_t>(stop - data) / kPageSize});
+      at = stop;
+    }
+  }
+  return runs;
 }
 
 }  // namespace fallow::pager

@@ -31,6 +31,8 @@ class PageAccess {
   // Takes the pages away. Of those runs that are `gone`, any page may be; of the others, every page
   // is still there, and nobody is about to take it.
   virtual void drop(std::span<Run> runs) = 0;
+  // Those of these pages that are in RAM, whether they are mapped or not. Any thread.
+  [[nodiscard]] virtual std::vector<Run> present(const Run& run) const { return {run}; }
 };
 
 // This process's own private memory.
@@ -49,8 +51,7 @@ class FileMemory final : public PageAccess {
 
   bool read(const Run& run, std::byte* to) override;
   void drop(std::span<Run> runs) override;
-  // Where in the file the address is; it is one of a mapping.
-  [[nodiscard]] std::uint64_t offset_of(std::uint64_t address) const;
+  [[nodiscard]] std::vector<Run> present(const Run& run) const override;
 
  private:
   struct Mapped {
@@ -58,6 +59,14 @@ class FileMemory final : public PageAccess {
     std::uint64_t bytes;
     std::uint64_t offset;
   };
+  // A part of a run that lies in one mapping, and so in one piece in the file.
+  struct Piece {
+    std::uint64_t address;
+    off_t offset;
+    std::size_t bytes;
+  };
+  [[nodiscard]] std::vector<Piece> pieces_of(const Run& run) const;
+  bool read_piece(const Piece& piece, std::byte* to) const;
   const int file_;
   std::vector<Mapped> mappings_;
 };

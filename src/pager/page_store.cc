@@ -26,7 +26,8 @@ Error store_error(const std::string& what, int error) {
 }  // namespace
 
 Result<std::unique_ptr<PageStore>> PageStore::open(const StoreOptions& options) {
-  Result<PageFile> file = PageFile::open(options.backing_path, options.backing_bytes_max, false);
+  Result<PageFile> file =
+      PageFile::open(options.backing_path, options.backing_bytes_max, options.resume);
   FALLOW_TRY(file);
   std::unique_ptr<PageStore> store(new PageStore(std::move(*file)));
   if (!options.daemon) {
@@ -37,13 +38,21 @@ Result<std::unique_ptr<PageStore>> PageStore::open(const StoreOptions& options) 
   connect.socket = options.socket.empty() ? nullptr : options.socket.c_str();
   connect.name = options.name.empty() ? nullptr : options.name.c_str();
   connect.reconnect_timeout_ms = kAwayMs;
+  connect.keep_seconds = options.keep_seconds;
+  connect.secret = &options.secret;
   if (const int error = fallow_connect(&connect, &store->client_); error != 0) {
     return store_error("cannot reach the daemon", error);
   }
+  // Whatever fails from here on, they are not dropped.
+  store->leaves_ = options.resume && fallow_resumed(store->client_) == 1;
   fallow_queue* queue = nullptr;
   int error = fallow_queue_open(store->client_, 1, &queue);
   if (error == 0) {
     error = fallow_pool_open(queue, FALLOW_PERSISTENT, kPoolLabel, &store->pool_);
+    if (error == 0 && !options.resume && fallow_resumed(store->client_) == 1) {
+      (void)fallow_pool_destroy(queue, store->pool_);
+      error = fallow_pool_open(queue, FALLOW_PERSISTENT, kPoolLabel, &store->pool_);
+    }
     fallow_queue_close(queue);
   }
   if (error != 0) {
@@ -53,7 +62,7 @@ Result<std::unique_ptr<PageStore>> PageStore::open(const StoreOptions& options) 
 }
 
 PageStore::~PageStore() {
-  if (client_ != nullptr) {
+  if (client_ != nullptr && !(leaves_ && fallow_leave(client_) == 0)) {
     fallow_close(client_);
   }
 }

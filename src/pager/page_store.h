@@ -22,7 +22,11 @@ struct StoreOptions {
   std::string name;           // of the client, as the daemon lists it
   bool daemon = true;         // false: everything goes to the backing file
   unsigned keep_seconds = 0;  // how long the daemon keeps the pages when this process dies
-  std::string backing_path;   // as PageFile::open has it
+  // Of a process before this one, whose pages may wait with the daemon. Zeros: there was none.
+  fallow_secret secret{};
+  // Those pages, and what the backing file has, are gone on with. Else they are dropped.
+  bool resume = false;
+  std::string backing_path;  // as PageFile::open has it
   std::uint64_t backing_bytes_max = 0;
 };
 
@@ -34,6 +38,8 @@ class PageStore {
   PageStore& operator=(const PageStore&) = delete;
 
   [[nodiscard]] fallow_client* client() const { return client_; }
+  // Whether the pages stay where they are for who comes next, when this is destroyed.
+  void leave(bool leaves) { leaves_ = leaves; }
   PageFile& file() { return file_; }
 
  private:
@@ -42,6 +48,7 @@ class PageStore {
 
   PageFile file_;
   fallow_client* client_ = nullptr;  // nullptr: no daemon
+  bool leaves_ = false;
   fallow_pool pool_ = 0;
 };
 

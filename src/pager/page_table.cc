@@ -13,8 +13,13 @@ Status PageTable::add(std::uint64_t begin, std::uint64_t pages) {
   FALLOW_TRY(memory);
   auto shared = std::make_shared<const Mapping>(std::move(*memory));
   const std::span<Page> all(reinterpret_cast<Page*>(shared->data()), pages);
-  CHECK(ranges_.emplace(begin, Range{std::move(shared), all}).second);
+  add(begin, std::move(shared), all);
   return {};
+}
+
+void PageTable::add(std::uint64_t begin, std::shared_ptr<const Mapping> memory,
+                    std::span<Page> pages) {
+  CHECK(ranges_.emplace(begin, Range{std::move(memory), pages}).second);
 }
 
 void PageTable::remove(std::uint64_t begin, std::uint64_t pages) {

@@ -26,20 +26,27 @@ enum class PageState : std::uint8_t {
   kStored,         // in its slot only
 };
 
+// Pages of shared memory may be in a file, for a pager that comes after this one was killed. What
+// it needs of them is right at any instruction: a page that is not in RAM is at `place` in `slot`
+// if it is kStored, kDropping or kFilling and has a slot, and else it is zeros. (One that is in RAM
+// is as it is there, whatever is written here.)
 struct Page {
   Slot slot = kNoSlot;        // kResident: it is protected, and this still has its content
   std::uint32_t left_at = 0;  // how many pages had been taken out when it was
   std::uint32_t stamp = 0;    // of its place in the queue of resident pages
   PageState state = PageState::kUntouched;
-  bool is_protected = false;  // a write will tell
-  bool wanted = false;        // somebody waits for the end of kDropping
-  bool uncounted = false;     // kResident: beside the limit, and it does not leave
+  Place place = Place::kNone;     // of its slot
+  bool is_protected : 1 = false;  // a write will tell
+  bool wanted : 1 = false;        // somebody waits for the end of kDropping
+  bool uncounted : 1 = false;     // kResident: beside the limit, and it does not leave
 };
 
 class PageTable {
  public:
   // Pages from `begin` on, all untouched; they are in no other range.
   Status add(std::uint64_t begin, std::uint64_t pages);
+  // As `pages` says, which are in `memory`.
+  void add(std::uint64_t begin, std::shared_ptr<const Mapping> memory, std::span<Page> pages);
   // Those of these pages that are in a range are in none any more. What is left of a range stays
   // where it is.
   void remove(std::uint64_t begin, std::uint64_t pages);

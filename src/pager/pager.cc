@@ -167,6 +167,59 @@ Status Pager::watch(SpaceId id, std::uint64_t begin, std::uint64_t pages) {
   return {};
 }
 
+Status Pager::resume(SpaceId id, std::span<const Kept> ranges) {
+  const std::lock_guard lock(mutex_);
+  const SpacePtr space = find_space(id);
+  CHECK(space != nullptr);
+  for (const Kept& range : ranges) {
+    const std::uint64_t bytes = range.pages.size_bytes() / sizeof(Page) * kPageSize;
+    if (const int error = space->faults.watch(range.begin, bytes, true); error != 0) {
+      return failed_errno("userfaultfd does not take this memory", -error);
+    }
+  }
+  // Only now: what is in RAM from here on has been told of by a fault.
+  for (const Kept& range : ranges) {
+    take_over(*space, range);
+  }
+  slots_.restored();
+  for (const Kept& range : ranges) {
+    // Who was waiting for a pager before this one says it again.
+    space->faults.wake(range.begin, range.pages.size() * kPageSize);
+  }
+  room_wanted_.notify_one();
+  return {};
+}
+
+// What is in RAM is there whatever the records say: it was brought in, or had not left yet. What is
+// not there and has a slot, is in it (page_table.h).
+void Pager::take_over(Space& space, const Kept& range) {
+  space.table.add(range.begin, range.memory, range.pages);
+  for (Page& page : range.pages) {
+    const bool has_left = page.state == PageState::kStored || page.state == PageState::kDropping ||
+                          page.state == PageState::kFilling;
+    // In place, as this pager may be killed here, too.
+    page.state = has_left && page.slot != kNoSlot ? PageState::kStored : PageState::kUntouched;
+    page.slot = page.state == PageState::kStored ? page.slot : kNoSlot;
+    page.stamp = page.left_at = 0;
+    page.is_protected = page.wanted = page.uncounted = false;
+  }
+  for (const Run& run : space.access->present({range.begin, range.pages.size()})) {
+    for (std::uint64_t i = 0; i < run.pages; ++i) {
+      const std::uint64_t address = run.begin + i * kPageSize;
+      Page& page = *space.table.find(address);
+      page = {};
+      page.state = PageState::kResident;
+      --room_;
+      enqueue(space, address, page);
+    }
+  }
+  for (const Page& page : range.pages) {
+    if (page.state == PageState::kStored) {
+      slots_.restore(page.slot, page.place);
+    }
+  }
+}
+
 // Until nobody does anything with the page.
 void Pager::wait_settled(Lock& lock, const Page& page) {
   room_made_.wait(lock, [&page] {
@@ -175,10 +228,15 @@ void Pager::wait_settled(Lock& lock, const Page& page) {
   });
 }
 
-void Pager::drop_content(Page& page) {
+void Pager::drop_slot(Page& page) {
   if (page.slot != kNoSlot) {
     slots_.release(page.slot);
+    page.slot = kNoSlot;
   }
+}
+
+void Pager::drop_content(Page& page) {
+  drop_slot(page);
   room_ += page.state == PageState::kResident && !page.uncounted;
   page = {};
 }
@@ -297,6 +355,7 @@ void Pager::on_fork(const Space& parent, int descriptor) {
         continue;
       }
       copy.slot = page.slot;
+      copy.place = page.place;
       if (copy.slot != kNoSlot) {
         slots_.share(copy.slot);
       }

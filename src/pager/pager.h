@@ -96,6 +96,19 @@ class Pager {
 
   // Pages memory that is mapped and was never touched.
   Status watch(SpaceId space, std::uint64_t begin, std::uint64_t pages);
+  // Pages shared memory that may have content, on records that outlive this pager: zeros, or what a
+  // pager before this one has left there. All of a pager's at once, before it watches any other.
+  struct Kept {
+    std::uint64_t begin = 0;
+    std::shared_ptr<const Mapping> memory{};
+    std::span<Page> pages{};  // in `memory`
+  };
+  Status resume(SpaceId space, std::span<const Kept> ranges);
+  // Whether the daemon keeps the pages for the next pager when this one is destroyed.
+  void leave(bool leaves) { store_->leave(leaves); }
+  // nullptr: there is no daemon.
+  [[nodiscard]] fallow_client* client() const { return store_->client(); }
+
   // Forgets those of these pages that are watched, as nobody uses them any more.
   void forget(SpaceId space, std::uint64_t begin, std::uint64_t pages);
   // Their content is not wanted any more: they read as zeros once their memory is given back, which
@@ -141,6 +154,9 @@ class Pager {
   void on_fork(const Space& parent, int descriptor);
   void on_write(Space& space, std::uint64_t address);
   void on_missing(PageLink& link, Lock& lead, Space& space, const uffd_msg& message);
+  void on_present(Space& space, const uffd_msg& message);
+  void let_write(Space& space, std::uint64_t address, Page& page);
+  void on_removed(Space& space, std::uint64_t begin, std::uint64_t end);
   void look_again(Space& space, std::uint64_t address);
   struct Filling;
   bool take_room(Lock& lock, Lock& lead, const Space& space, Filling& filling);
@@ -170,6 +186,9 @@ class Pager {
   void count_all(Space& space);
   void wait_settled(Lock& lock, const Page& page);
   void drop_content(Page& page);
+  void drop_slot(Page& page);
+  void take_over(Space& space, const Kept& range);
+  void look_at_removed();
   void forget_pages(Lock& lock, Space& space, std::uint64_t begin, std::uint64_t pages);
   bool bring_in(Lock& lock, Space& space, std::uint64_t begin, std::uint64_t pages);
   void enqueue(Space& space, std::uint64_t address, Page& page);

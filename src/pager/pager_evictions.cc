@@ -1,8 +1,10 @@
 // How pages leave RAM (pager.h).
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <tuple>
+#include <utility>
 
 #include "base/check.h"
 #include "base/log.h"
@@ -53,6 +55,7 @@ void Pager::keep_room(PageLink& link) {
   Lock lock(mutex_);
   for (unsigned in_vain = 0; !stopping_;) {
     look_at_use(lock, link);
+    look_at_removed();
     if (room_ >= room_low_) {
       flush_dead(lock, link);
       const auto wanted = [this] { return stopping_ || room_ < room_low_; };
@@ -111,6 +114,35 @@ void Pager::look_at_use(Lock& lock, PageLink& link) {
   }
 }
 
+// A program that gives pages back is told of before it does, and some only unmap them: what of them
+// is gone by now. Nobody else brings a page in that is said to be in RAM, so that what is seen
+// holds.
+void Pager::look_at_removed() {
+  for (const auto& [id, space] : spaces_) {
+    const std::uint64_t now_ns = clock_.now_ns();
+    if (space->removed.empty() || now_ns < space->removed_look_ns) {
+      continue;
+    }
+    for (const Run& run : std::exchange(space->removed, {})) {
+      for (const PageTable::Span& span : space->table.within(run.begin, run.pages)) {
+        const std::vector<Run> there = space->access->present({span.begin, span.pages.size()});
+        auto at = there.begin();
+        for (Page& page : span.pages) {
+          const std::uint64_t address = span.address(page);
+          while (at != there.end() && address >= at->begin + at->pages * kPageSize) {
+            ++at;
+          }
+          const bool is_there = at != there.end() && address >= at->begin;
+          if (!is_there && page.state == PageState::kResident) {
+            drop_content(page);
+          }
+        }
+      }
+    }
+    room_made_.notify_all();
+  }
+}
+
 // Tells the daemon which pages nobody wants any more.
 void Pager::flush_dead(Lock& lock, PageLink& link) {
   std::vector<Slot> dead;
@@ -148,10 +180,14 @@ std::size_t Pager::evict(Lock& lock, PageLink& link, std::vector<Victim> victims
       slots_.set_place(victim.slot, victim.place);
     }
     const bool goes = page.state == PageState::kSaving && saved;
-    if (!victim.clean) {
-      goes ? void(page.slot = victim.slot) : slots_.release(victim.slot);
+    if (!victim.clean && !goes) {
+      slots_.release(victim.slot);
     }
     if (goes) {
+      page.slot = victim.clean ? page.slot : victim.slot;
+      page.place = slots_.place(page.slot);
+      // Were this process killed now, the page would be in its slot, or not have left.
+      std::atomic_signal_fence(std::memory_order_seq_cst);
       page.state = PageState::kDropping;
       leaving.push_back(victim);
     } else if (page.state == PageState::kSaving) {
@@ -236,7 +272,7 @@ std::vector<Pager::Victim> Pager::choose() {
 // From here on a write to these pages faults, and they keep still while they are read.
 void Pager::freeze(std::vector<Victim>& victims, PageLink& link) {
   const auto dirty = [](const Victim& one) { return !one.clean; };
-  for_runs(victims, dirty, [&](std::size_t first, std::size_t end) {
+  const auto freeze_run = [&](std::size_t first, std::size_t end) {
     const Victim& begin = victims[first];
     const std::uint64_t pages = end - first;
     const bool frozen =
@@ -244,6 +280,16 @@ void Pager::freeze(std::vector<Victim>& victims, PageLink& link) {
         begin.space->access->read({begin.address, pages}, link.buffers() + first * kPageSize);
     for (std::size_t i = first; i < end; ++i) {
       victims[i].frozen = frozen;
+    }
+    return frozen;
+  };
+  for_runs(victims, dirty, [&](std::size_t first, std::size_t end) {
+    if (freeze_run(first, end)) {
+      return;
+    }
+    // Pages next to each other may be in several of the kernel's mappings.
+    for (std::size_t i = first; end - first > 1 && i < end; ++i) {
+      freeze_run(i, i + 1);
     }
   });
 }

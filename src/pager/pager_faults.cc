@@ -20,6 +20,8 @@ constexpr std::uint32_t kProtectionTrial = 512;
 constexpr std::uint32_t kProtectionRest = 8192;
 constexpr std::int64_t kExchangesMost = 16;
 constexpr std::chrono::seconds kExchangeAtMost{2};
+// Nearly always enough for a program to do what it has announced.
+constexpr std::uint64_t kRemovalNs = 20'000'000;
 
 }  // namespace
 
@@ -69,11 +71,16 @@ void Pager::answer_faults(PageLink& link) {
 }
 
 void Pager::answer(PageLink& link, Lock& lead, Space& space, const uffd_msg& message) {
+  if (message.event == UFFD_EVENT_REMOVE) {
+    on_removed(space, message.arg.remove.start, message.arg.remove.end);
+  }
   if (message.event != UFFD_EVENT_PAGEFAULT) {
     return;
   }
   if ((message.arg.pagefault.flags & UFFD_PAGEFAULT_FLAG_WP) != 0) {
     on_write(space, message.arg.pagefault.address & ~(kPageSize - 1));
+  } else if ((message.arg.pagefault.flags & UFFD_PAGEFAULT_FLAG_MINOR) != 0) {
+    on_present(space, message);
   } else {
     const std::uint64_t begin_ns = clock_.now_ns();
     on_missing(link, lead, space, message);
@@ -119,10 +126,7 @@ void Pager::on_write(Space& space, std::uint64_t address) {
   }
   page->state = PageState::kFilling;
   page->is_protected = false;
-  if (page->slot != kNoSlot) {
-    slots_.release(page->slot);
-    page->slot = kNoSlot;
-  }
+  drop_slot(*page);
   lock.unlock();
   const int error = space.faults.protect(address, kPageSize, false);
   lock.lock();
@@ -172,6 +176,10 @@ void Pager::on_missing(PageLink& link, Lock& lead, Space& space, const uffd_msg&
   filling.counted = space.access != nullptr && space.held == 0;
   if (filling.counted && !take_room(lock, lead, space, filling)) {
     page->state = filling.zeros ? PageState::kUntouched : PageState::kStored;
+    room_made_.notify_all();
+    if (stopping_) {
+      return;  // the next pager is told again
+    }
     lock.unlock();
     refuse(space, address, message.arg.pagefault.feat.ptid,
            "neither the daemon nor the backing file takes another page");
@@ -217,14 +225,86 @@ void Pager::look_again(Space& space, std::uint64_t address) {
     space.faults.wake(address, kPageSize);
     return;
   }
-  if (page.slot != kNoSlot) {
-    slots_.release(page.slot);
-    page.slot = kNoSlot;
-  }
+  let_write(space, address, page);
+}
+
+// It is no longer what its slot has, nor what is being saved of it.
+void Pager::let_write(Space& space, std::uint64_t address, Page& page) {
+  drop_slot(page);
   page.is_protected = false;
   if (page.state == PageState::kSaving) {
     stay(space, address, page);
   }
+}
+
+// A page that the file of shared memory has and that is not mapped: it had content before it was
+// watched, or was unmapped since. Under the mutex, so that it cannot leave meanwhile.
+void Pager::on_present(Space& space, const uffd_msg& message) {
+  const std::uint64_t address = message.arg.pagefault.address & ~(kPageSize - 1);
+  const bool write = (message.arg.pagefault.flags & UFFD_PAGEFAULT_FLAG_WRITE) != 0;
+  const std::shared_lock gate(filling_);
+  Lock lock(mutex_);
+  space.thread = message.arg.pagefault.feat.ptid;
+  Page* page = space.table.find(address);
+  if (page != nullptr &&
+      (page->state == PageState::kFilling || page->state == PageState::kDropping)) {
+    page->wanted = true;
+    return;
+  }
+  if (page != nullptr && page->state == PageState::kStored && space.access != nullptr &&
+      !space.access->present({address, 1}).empty()) {
+    lock.unlock();
+    refuse(space, address, message.arg.pagefault.feat.ptid,
+           "another process has touched the page in the file while it was not in RAM");
+    return;
+  }
+  if (page == nullptr || page->state == PageState::kStored) {
+    space.faults.wake(address, kPageSize);
+    return;
+  }
+  const bool keeps = !write && (page->is_protected || page->state == PageState::kSaving);
+  if (keeps && space.faults.map_present(address, kPageSize, true) == 0) {
+    return;
+  }
+  if (page->state != PageState::kUntouched) {
+    let_write(space, address, *page);
+  }
+  if (space.faults.map_present(address, kPageSize, false) != 0) {
+    space.faults.wake(address, kPageSize);  // it is said again, and may be another fault by then
+    return;
+  }
+  if (page->state == PageState::kUntouched) {
+    page->state = PageState::kResident;
+    --room_;
+    enqueue(space, address, *page);
+    room_wanted_.notify_one();
+  }
+}
+
+// The program is about to give these pages back, or to unmap them: it goes on once this has been
+// read, and which of the two is not said. Those that are not in RAM are zeros from now on: a
+// program that unmaps memory, and reads it again, knows what it does. Of those that are in RAM the
+// file will tell. The handler that leads does this before it lets anybody read the next fault,
+// which may be on one of these pages; nobody whom it waits for waits to lead.
+void Pager::on_removed(Space& space, std::uint64_t begin, std::uint64_t end) {
+  Lock lock(mutex_);
+  const std::uint64_t pages = (end - begin) / kPageSize;
+  for (const PageTable::Span& span : space.table.within(begin, pages)) {
+    for (Page& page : span.pages) {
+      wait_settled(lock, page);
+      if (page.state == PageState::kResident && space.shared_memory) {
+        drop_slot(page);
+      } else if (page.state != PageState::kUntouched) {
+        drop_content(page);
+      }
+    }
+  }
+  if (space.shared_memory) {
+    space.removed_look_ns =
+        space.removed.empty() ? clock_.now_ns() + kRemovalNs : space.removed_look_ns;
+    space.removed.push_back({begin, pages});
+  }
+  room_made_.notify_all();
 }
 
 // Waits until there is room for a page. False: there will be none. Where no page can leave because
@@ -235,6 +315,9 @@ bool Pager::take_room(Lock& lock, Lock& lead, const Space& space, Filling& filli
     lead.unlock();
     room_wanted_.notify_one();
     room_made_.wait(lock, [&] { return room_ > 0 || stuck_ || stopping_ || space.held > 0; });
+    if (stopping_) {
+      return false;
+    }
     if (room_ <= 0 && space.held > 0) {
       filling.counted = false;
       return true;
@@ -308,8 +391,13 @@ void Pager::install(Space& space, PageLink& link, Filling& filling) {
     if (!bad) {
       const std::byte* from = filling.zeros ? zeros_.data() : link.buffers() + i * kPageSize;
       std::uint64_t filled = 0;
-      const int error =
+      int error =
           space.faults.fill(first.address, from, (end - i) * kPageSize, first.is_protected, filled);
+      if (error == -ENOENT && filled == 0) {
+        // Pages next to each other may be in several of the kernel's mappings: not filled at once.
+        end = i + 1;
+        error = space.faults.fill(first.address, from, kPageSize, first.is_protected, filled);
+      }
       const std::size_t done = filled / kPageSize;
       for (std::size_t k = i; k < i + done; ++k) {
         filling.pages[k].there = true;
@@ -338,8 +426,7 @@ void Pager::settle(Space& space, const Filling& filling) {
       if (one.is_protected) {
         judge_protection(false);
       } else if (page.slot != kNoSlot) {
-        slots_.release(page.slot);
-        page.slot = kNoSlot;
+        drop_slot(page);
         protect_rest_ -= protect_rest_ > 0;
       }
       resident_max_ = std::max(resident_max_, ram_pages_ - static_cast<std::uint64_t>(room_));

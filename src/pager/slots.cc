@@ -76,7 +76,8 @@ void Slots::restore(Slot slot, Place place) {
 void Slots::restored() {
   for (Slot slot = 1; slot < entries_.size(); ++slot) {
     if (entries_[slot].owners == 0) {
-      free_.push(slot);
+      entries_[slot].stale = true;
+      dead_.push_back(slot);
     }
   }
 }

@@ -43,7 +43,7 @@ class Slots {
 
   // What a pager before this one has left: `slot` is at `place`, once for each call.
   void restore(Slot slot, Place place);
-  // After the last restore(): what nobody has is free.
+  // After the last restore(): what nobody has is free, and the daemon may hold a page there.
   void restored();
 
  private:

@@ -22,6 +22,20 @@ TEST(SlotsTest, countsWhatIsWhere) {
   EXPECT_EQ(slots.in_file(), 0u);
 }
 
+TEST(SlotsTest, goesOnWithWhatWasLeft) {
+  Slots slots;
+  slots.restore(3, Place::kFallow);
+  slots.restore(1, Place::kFile);
+  slots.restored();
+  EXPECT_EQ(slots.in_fallow(), 1u);
+  EXPECT_EQ(slots.in_file(), 1u);
+  EXPECT_EQ(slots.place(3), Place::kFallow);
+  // Nobody knows what the daemon has there.
+  EXPECT_EQ(slots.dead(), 1u);
+  EXPECT_EQ(slots.allocate(), 2u);
+  EXPECT_EQ(slots.allocate(), 4u);
+}
+
 TEST(SlotsTest, usesADeadSlotAgainBeforeItIsFlushed) {
   Slots slots;
   const Slot slot = slots.allocate();

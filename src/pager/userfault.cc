@@ -10,11 +10,10 @@
 #include <string>
 
 #include "base/units.h"
+#include "pager/userfault_features.h"
 
 namespace fallow::pager {
 namespace {
-
-constexpr std::uint64_t kFeatures = UFFD_FEATURE_PAGEFAULT_FLAG_WP | UFFD_FEATURE_THREAD_ID;
 
 template <typename Argument>
 int control(int fd, unsigned long request, Argument& argument) {
@@ -54,7 +53,7 @@ Result<UserFault> UserFault::create() {
   }
   uffdio_api api{};
   api.api = UFFD_API;
-  api.features = kFeatures;
+  api.features = kOwnMemoryFeatures;
   if (const int error = control(fd.get(), UFFDIO_API, api); error != 0) {
     return failed_errno("this kernel's userfaultfd cannot write-protect pages: 5.7 or later can",
                         -error);
@@ -77,10 +76,12 @@ Result<UserFault> UserFault::adopt(UniqueFd fd) {
 }
 
 bool UserFault::alive() const {
-  // Nothing is ever watched at address 0, which the kernel finds out after whose memory it is.
+  // Nothing is ever watched so low, which the kernel finds out after whose memory it is. Lower yet
+  // it would not even look.
+  constexpr std::uint64_t kNowhere = std::uint64_t{1} << 20;
   alignas(kPageSize) static const std::byte nothing[kPageSize] = {};
   std::uint64_t filled = 0;
-  return fill(0, nothing, kPageSize, false, filled) != -ESRCH;
+  return fill(kNowhere, nothing, kPageSize, false, filled) != -ESRCH;
 }
 
 int UserFault::watch(std::uint64_t begin, std::uint64_t bytes, bool shared_memory) const {
@@ -123,9 +124,10 @@ int UserFault::fill(std::uint64_t address, const std::byte* from, std::uint64_t 
   return error;
 }
 
-int UserFault::map_present(std::uint64_t address, std::uint64_t bytes) const {
+int UserFault::map_present(std::uint64_t address, std::uint64_t bytes, bool protect) const {
   uffdio_continue request{};
   request.range = {address, bytes};
+  request.mode = protect ? UFFDIO_CONTINUE_MODE_WP : 0;
   return control(fd_.get(), UFFDIO_CONTINUE, request);
 }
 

@@ -25,6 +25,9 @@ struct uffdio_poison {
 };
 #define UFFDIO_POISON _IOWR(UFFDIO, 0x08, struct uffdio_poison)
 #endif
+#ifndef UFFDIO_CONTINUE_MODE_WP
+#define UFFDIO_CONTINUE_MODE_WP (static_cast<__u64>(1) << 1)
+#endif
 
 class UserFault {
  public:
@@ -50,8 +53,9 @@ class UserFault {
   // -ESRCH: it is gone; -ENOENT: nothing is watched there.
   int fill(std::uint64_t address, const std::byte* from, std::uint64_t bytes, bool protect,
            std::uint64_t& filled) const;
-  // Maps pages that the file has.
-  [[nodiscard]] int map_present(std::uint64_t address, std::uint64_t bytes) const;
+  // Maps pages that the file has, and wakes who waits for them. -EINVAL with `protect`: the kernel
+  // is older than 6.4.
+  [[nodiscard]] int map_present(std::uint64_t address, std::uint64_t bytes, bool protect) const;
   // Lifting the protection wakes who waits for it.
   [[nodiscard]] int protect(std::uint64_t begin, std::uint64_t bytes, bool on) const;
   int wake(std::uint64_t begin, std::uint64_t bytes) const;

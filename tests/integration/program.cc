@@ -103,6 +103,15 @@ Background::~Background() {
 int Background::end(int signal) {
   CHECK(pid_ > 0);
   ::kill(pid_, signal);
+  return wait();
+}
+
+bool Background::ends_within(int seconds) const {
+  return ended_within(pid_, seconds * 1000);
+}
+
+int Background::wait() {
+  CHECK(pid_ > 0);
   if (!ended_within(pid_, 30'000)) {
     ::kill(pid_, SIGKILL);
   }

@@ -39,6 +39,9 @@ class Background {
   [[nodiscard]] pid_t pid() const { return pid_; }
   // Sends a signal and waits for the end: the exit code, or 128 + signal.
   int end(int signal);
+  // Waits for the end that comes by itself.
+  int wait();
+  [[nodiscard]] bool ends_within(int seconds) const;
 
  private:
   pid_t pid_ = -1;
