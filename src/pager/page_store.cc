@@ -17,6 +17,8 @@ constexpr std::uint64_t kPoolLabel = 1;
 // How long a wait lasts before it is told of; then it goes on.
 constexpr unsigned kAwayMs = 2'000;
 constexpr unsigned kBatch = 32;
+// Pages that are worth a system call together.
+constexpr std::size_t kAtOnce = 8;
 
 Error store_error(const std::string& what, int error) {
   const std::string text = what + ": " + fallow_error();
@@ -149,6 +151,11 @@ void PageLink::run(std::size_t count, Submit submit, Done done) {
 }
 
 void PageLink::get(std::span<Transfer> transfers) {
+  get(transfers, transfers.size(), [](std::size_t) {});
+}
+
+void PageLink::get(std::span<Transfer> transfers, std::size_t first,
+                   const std::function<void(std::size_t end)>& ready) {
   std::size_t indexes[kBuffers];
   std::size_t count = 0;
   CHECK(transfers.size() <= kBuffers);
@@ -157,18 +164,29 @@ void PageLink::get(std::span<Transfer> transfers) {
       indexes[count++] = i;
     }
   }
+  // A queue's operations are carried out in their order.
+  const bool in_order = count == transfers.size();
+  std::size_t done = 0;
+  std::size_t next = first;
   run(
       count,
       [&](std::size_t i) {
         const Transfer& one = transfers[indexes[i]];
         return fallow_submit_get(queue_, store_.pool_, 0, one.slot, one.page, i);
       },
-      [&](std::size_t i, int result) { transfers[indexes[i]].error = result < 0 ? result : 0; });
+      [&](std::size_t i, int result) {
+        transfers[indexes[i]].error = result < 0 ? result : 0;
+        if (++done >= next && done < count && in_order) {
+          ready(done);
+          next = done + kAtOnce;
+        }
+      });
   for (Transfer& one : transfers) {
     if (one.place == Place::kFile) {
       one.error = store_.file_.read(one.slot, one.page);
     }
   }
+  ready(transfers.size());
 }
 
 void PageLink::put(std::span<Transfer> transfers) {

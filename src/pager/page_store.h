@@ -7,6 +7,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -75,6 +76,10 @@ class PageLink {
   // All at once; each takes as long as it takes, a daemon that is away is waited for. At most
   // kBuffers.
   void get(std::span<Transfer> transfers);
+  // The same. `ready(end)` is called, with rising numbers, when the transfers before `end` are
+  // done: once `first` are there, then when some more are, and at last when all are.
+  void get(std::span<Transfer> transfers, std::size_t first,
+           const std::function<void(std::size_t end)>& ready);
   // What the daemon refuses goes to the backing file.
   void put(std::span<Transfer> transfers);
   void flush(std::span<const Slot> slots);

@@ -21,6 +21,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -34,6 +35,7 @@
 #include "base/result.h"
 #include "pager/fault_source.h"
 #include "pager/memory_monitor.h"
+#include "pager/neighbours.h"
 #include "pager/page_access.h"
 #include "pager/page_store.h"
 #include "pager/page_table.h"
@@ -161,10 +163,12 @@ class Pager {
   struct Filling;
   bool take_room(Lock& lock, Lock& lead, const Space& space, Filling& filling);
   bool may_exchange(Lock& lock);
+  bool add_ahead(Space& space, Filling& filling, std::uint64_t number);
   void plan(Space& space, Filling& filling);
-  void bring(PageLink& link, Lock& lead, Filling& filling);
-  void install(Space& space, PageLink& link, Filling& filling);
-  void settle(Space& space, const Filling& filling);
+  void bring(PageLink& link, Lock& lead, Filling& filling,
+             const std::function<void(std::size_t)>& put_in_place);
+  void install(Space& space, PageLink& link, Filling& filling, std::size_t count);
+  void settle(Space& space, Filling& filling, std::size_t count);
   void refuse(Space& space, std::uint64_t address, std::uint32_t thread, const char* why);
   [[nodiscard]] bool protect_clean() const { return protect_rest_ == 0; }
   void judge_protection(bool written);
@@ -228,7 +232,9 @@ class Pager {
   PagerStatistics counts_;
   std::uint32_t clean_ = 0;    // pages that were brought in protected, of late
   std::uint32_t written_ = 0;  // of these, written
+  static constexpr std::uint32_t kProtectionRest = 8192;
   std::uint32_t protect_rest_ = 0;
+  std::uint32_t protect_rest_next_ = kProtectionRest;
 
   Histogram latency_;
   std::vector<std::thread> threads_;

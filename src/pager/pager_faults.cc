@@ -16,8 +16,9 @@
 namespace fallow::pager {
 namespace {
 
-constexpr std::uint32_t kProtectionTrial = 512;
-constexpr std::uint32_t kProtectionRest = 8192;
+constexpr std::uint32_t kProtectionTrial = 256;
+constexpr std::uint32_t kProtectionRestMost = 16384;
+constexpr std::size_t kStreamFirst = 4;
 constexpr std::int64_t kExchangesMost = 16;
 constexpr std::chrono::seconds kExchangeAtMost{2};
 // Nearly always enough for a program to do what it has announced.
@@ -35,6 +36,9 @@ struct Pager::Filling {
   };
   std::array<One, PageLink::kBuffers> pages;
   std::size_t count = 0;
+  std::size_t first = 1;       // how many the one who faulted should not have to wait for again
+  std::size_t settled = 0;     // that are in RAM, or not to be had
+  std::uint64_t begin_ns = 0;  // when the fault was read; 0: there was none
   std::array<Transfer, PageLink::kBuffers> transfers;
   bool zeros = false;
   bool write = false;
@@ -82,9 +86,7 @@ void Pager::answer(PageLink& link, Lock& lead, Space& space, const uffd_msg& mes
   } else if ((message.arg.pagefault.flags & UFFD_PAGEFAULT_FLAG_MINOR) != 0) {
     on_present(space, message);
   } else {
-    const std::uint64_t begin_ns = clock_.now_ns();
     on_missing(link, lead, space, message);
-    latency_.add(clock_.now_ns() - begin_ns);
   }
 }
 
@@ -96,7 +98,10 @@ void Pager::judge_protection(bool written) {
     return;
   }
   if (written_ > clean_ / 4) {
-    protect_rest_ = kProtectionRest;
+    protect_rest_ = protect_rest_next_;
+    protect_rest_next_ = std::min(2 * protect_rest_next_, kProtectionRestMost);
+  } else {
+    protect_rest_next_ = kProtectionRest;
   }
   clean_ = 0;
   written_ = 0;
@@ -151,6 +156,7 @@ void Pager::on_missing(PageLink& link, Lock& lead, Space& space, const uffd_msg&
     return;
   }
   Filling filling;
+  filling.begin_ns = clock_.now_ns();
   switch (page->state) {
     case PageState::kFilling:
     case PageState::kDropping:
@@ -192,15 +198,16 @@ void Pager::on_missing(PageLink& link, Lock& lead, Space& space, const uffd_msg&
     filling.pages[i].is_protected = protect_clean() && (i > 0 || !filling.write);
   }
   lock.unlock();
-  if (!filling.zeros) {
-    bring(link, lead, filling);
-  }
-  {
+  const auto put_in_place = [&](std::size_t end) {
     const std::shared_lock gate(filling_);
-    install(space, link, filling);
-    lock.lock();
-    settle(space, filling);
-    lock.unlock();
+    install(space, link, filling, end);
+    const Lock again(mutex_);
+    settle(space, filling, end);
+  };
+  if (filling.zeros) {
+    put_in_place(filling.count);
+  } else {
+    bring(link, lead, filling, put_in_place);
   }
   if (!filling.zeros && filling.transfers[0].error != 0) {
     refuse(space, address, message.arg.pagefault.feat.ptid, "the page was lost");
@@ -339,50 +346,71 @@ bool Pager::may_exchange(Lock& lock) {
   return room_made_.wait_for(lock, kExchangeAtMost, [this] { return room_ > -kExchangesMost; });
 }
 
-// Adds the pages that the stream of faults is about to need, as far as there is room to spare.
+// Adds a page to what the fault brings in, as far as there is room to spare.
+bool Pager::add_ahead(Space& space, Filling& filling, std::uint64_t number) {
+  const std::uint64_t address = number * kPageSize;
+  Page* page = space.table.find(address);
+  const PageState wanted = filling.zeros ? PageState::kUntouched : PageState::kStored;
+  if (page == nullptr || page->state != wanted || room_ <= room_low_ / 2) {
+    return false;
+  }
+  if (!filling.zeros && slots_.place(page->slot) != slots_.place(filling.pages[0].page->slot)) {
+    return false;
+  }
+  --room_;
+  page->state = PageState::kFilling;
+  filling.pages[filling.count++] = {address, page};
+  return true;
+}
+
+// Adds the pages that are about to be needed: ahead in a stream of faults, or else around.
 void Pager::plan(Space& space, Filling& filling) {
   const std::uint64_t number = filling.pages[0].address / kPageSize;
-  const Streams::Plan plan = space.streams.fault(number);
-  counts_.prefetch_hits += plan.proved;
-  const PageState wanted = filling.zeros ? PageState::kUntouched : PageState::kStored;
-  for (std::uint32_t i = 1; i <= plan.ahead && filling.counted; ++i) {
-    const std::uint64_t address =
-        (number + static_cast<std::uint64_t>(plan.stride) * i) * kPageSize;
-    Page* page = space.table.find(address);
-    if (page == nullptr || page->state != wanted || room_ <= room_low_ / 2) {
-      break;
-    }
-    if (!filling.zeros && slots_.place(page->slot) != slots_.place(filling.pages[0].page->slot)) {
-      break;
-    }
-    --room_;
-    page->state = PageState::kFilling;
-    filling.pages[filling.count++] = {address, page};
+  const Streams::Plan stream = space.streams.fault(number);
+  counts_.prefetch_hits += stream.proved;
+  if (!filling.counted) {
+    space.streams.brought(0);
+    return;
   }
-  const auto ahead = static_cast<std::uint32_t>(filling.count - 1);
-  space.streams.brought(ahead);
-  counts_.prefetched += ahead;
+  for (std::uint32_t i = 1; i <= stream.ahead; ++i) {
+    if (!add_ahead(space, filling, number + static_cast<std::uint64_t>(stream.stride) * i)) {
+      break;
+    }
+  }
+  space.streams.brought(static_cast<std::uint32_t>(filling.count - 1));
+  filling.first = std::min(filling.count, kStreamFirst);
+  if (stream.ahead == 0 && !filling.zeros) {
+    const Neighbours::Plan block = space.neighbours.fault(number);
+    counts_.prefetch_hits += block.proved;
+    for (std::uint64_t one = block.begin; one < block.begin + block.pages; ++one) {
+      if (one != block.left_out) {
+        add_ahead(space, filling, one);
+      }
+    }
+  }
+  counts_.prefetched += filling.count - 1;
   if (room_ < room_low_) {
     room_wanted_.notify_one();
   }
 }
 
-void Pager::bring(PageLink& link, Lock& lead, Filling& filling) {
+void Pager::bring(PageLink& link, Lock& lead, Filling& filling,
+                  const std::function<void(std::size_t)>& put_in_place) {
   const std::span<Transfer> transfers(filling.transfers.data(), filling.count);
   const auto slow = [](const Transfer& one) { return one.place == Place::kFile; };
   if (lead.owns_lock() && std::any_of(transfers.begin(), transfers.end(), slow)) {
     lead.unlock();  // others need not wait for the disk
   }
-  link.get(transfers);
+  link.get(transfers, filling.first, put_in_place);
 }
 
 // Puts the pages where they belong, as many at once as lie next to each other.
-void Pager::install(Space& space, PageLink& link, Filling& filling) {
-  for (std::size_t i = 0; i < filling.count;) {
+void Pager::install(Space& space, PageLink& link, Filling& filling, std::size_t count) {
+  for (std::size_t i = filling.settled; i < count;) {
     const Filling::One& first = filling.pages[i];
     const bool bad = !filling.zeros && filling.transfers[i].error != 0;
     std::size_t end = i + 1;
-    while (!bad && end < filling.count &&
+    while (!bad && end < count &&
            filling.pages[end].address == first.address + (end - i) * kPageSize &&
            filling.pages[end].is_protected == first.is_protected &&
            (filling.zeros || filling.transfers[end].error == 0)) {
@@ -411,8 +439,11 @@ void Pager::install(Space& space, PageLink& link, Filling& filling) {
 }
 
 // What has become of the pages.
-void Pager::settle(Space& space, const Filling& filling) {
-  for (std::size_t i = 0; i < filling.count; ++i) {
+void Pager::settle(Space& space, Filling& filling, std::size_t count) {
+  if (filling.settled == 0 && filling.begin_ns != 0) {
+    latency_.add(clock_.now_ns() - filling.begin_ns);
+  }
+  for (std::size_t i = std::exchange(filling.settled, count); i < count; ++i) {
     const Filling::One& one = filling.pages[i];
     Page& page = *one.page;
     if (!one.there) {
@@ -471,9 +502,9 @@ bool Pager::bring_in(Lock& lock, Space& space, std::uint64_t begin, std::uint64_
       own_link_->get({filling.transfers.data(), filling.count});
       {
         const std::shared_lock gate(filling_);
-        install(space, *own_link_, filling);
+        install(space, *own_link_, filling, filling.count);
         lock.lock();
-        settle(space, filling);
+        settle(space, filling, filling.count);
       }
       for (std::size_t i = 0; i < filling.count; ++i) {
         all = all && filling.pages[i].there;

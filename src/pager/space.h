@@ -17,6 +17,7 @@ struct Pager::Space {
   // Guarded by the pager's mutex, all of them.
   PageTable table;
   Streams streams;
+  Neighbours neighbours;
   std::uint32_t thread = 0;          // that faulted last
   std::uint64_t counts_from_ns = 0;  // then what it had when it was forked counts; 0: never
   unsigned held = 0;                 // nothing leaves while it is not 0
