@@ -38,7 +38,7 @@ constexpr double kSlowdown = 4;
 constexpr double kPromised = 0.35;
 constexpr unsigned kRounds = 3;
 // The kernel kills a program that does nothing but swap, now and then.
-constexpr unsigned kTries = 4;
+constexpr unsigned kTries = 10;
 
 struct Workload {
   const char* name;

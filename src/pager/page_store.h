@@ -63,7 +63,7 @@ struct Transfer {
 // One thread at a time.
 class PageLink {
  public:
-  static constexpr std::size_t kBuffers = 64;
+  static constexpr std::size_t kBuffers = 256;
 
   static Result<std::unique_ptr<PageLink>> open(PageStore& store);
   ~PageLink();

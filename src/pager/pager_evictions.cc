@@ -15,6 +15,7 @@ namespace fallow::pager {
 namespace {
 
 constexpr std::size_t kBatch = PageLink::kBuffers;
+constexpr std::size_t kBatchLeast = 32;
 constexpr std::chrono::milliseconds kTryAgain{50};
 // After so many tries nothing can leave any more, and who waits for room is told.
 constexpr unsigned kRoundsInVain = 4;
@@ -254,9 +255,11 @@ bool Pager::add_victim(std::vector<Victim>& victims, const Resident& next) {
   return true;
 }
 
+// So many that waiting for the daemon and for the program counts little, and few of all.
 std::vector<Pager::Victim> Pager::choose() {
+  const std::size_t most = std::clamp<std::size_t>(ram_pages_ / 32, kBatchLeast, kBatch);
   std::vector<Victim> victims;
-  for (std::size_t vain = 0; vain < kBatch && victims.size() < kBatch;) {
+  for (std::size_t vain = 0; vain < most && victims.size() < most;) {
     const std::optional<Resident> next = resident_.next();
     if (!next) {
       break;

@@ -34,12 +34,13 @@ struct Pager::Filling {
     bool there = false;
     bool is_protected = false;
   };
-  std::array<One, PageLink::kBuffers> pages;
+  static constexpr std::size_t kMost = 128;
+  std::array<One, kMost> pages;
   std::size_t count = 0;
   std::size_t first = 1;       // how many the one who faulted should not have to wait for again
   std::size_t settled = 0;     // that are in RAM, or not to be had
   std::uint64_t begin_ns = 0;  // when the fault was read; 0: there was none
-  std::array<Transfer, PageLink::kBuffers> transfers;
+  std::array<Transfer, kMost> transfers;
   bool zeros = false;
   bool write = false;
   bool counted = true;  // else beside the limit
@@ -372,7 +373,9 @@ void Pager::plan(Space& space, Filling& filling) {
     space.streams.brought(0);
     return;
   }
-  for (std::uint32_t i = 1; i <= stream.ahead; ++i) {
+  // A stream among others is not to fill all of a small RAM.
+  const std::uint64_t ahead = std::min<std::uint64_t>(stream.ahead, ram_pages_ / 64);
+  for (std::uint64_t i = 1; i <= ahead; ++i) {
     if (!add_ahead(space, filling, number + static_cast<std::uint64_t>(stream.stride) * i)) {
       break;
     }
@@ -482,7 +485,7 @@ bool Pager::bring_in(Lock& lock, Space& space, std::uint64_t begin, std::uint64_
     for (std::size_t at = 0; at < span.pages.size();) {
       Filling filling;
       filling.counted = false;
-      for (; at < span.pages.size() && filling.count < PageLink::kBuffers; ++at) {
+      for (; at < span.pages.size() && filling.count < Filling::kMost; ++at) {
         Page& page = span.pages[at];
         if (page.state != PageState::kStored) {
           if (filling.count > 0 && page.state != PageState::kResident &&

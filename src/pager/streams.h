@@ -16,7 +16,7 @@ namespace fallow::pager {
 
 class Streams {
  public:
-  static constexpr std::uint32_t kAheadMost = 32;
+  static constexpr std::uint32_t kAheadMost = 64;
 
   struct Plan {
     std::int64_t stride = 0;   // pages

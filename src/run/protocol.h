@@ -45,7 +45,7 @@ inline constexpr std::uint64_t kBytesLeast = 256 << 10;
 // thread, -> kIdle by the pager; the pager may take back what is not running yet.
 struct DropBoard {
   enum State : std::uint32_t { kIdle = 0, kAsked, kRunning, kDone };
-  static constexpr std::uint32_t kRunsMost = 64;
+  static constexpr std::uint32_t kRunsMost = 240;
   struct Run {
     std::uint64_t begin;
     std::uint64_t bytes;
@@ -54,5 +54,7 @@ struct DropBoard {
   std::uint32_t count;
   Run runs[kRunsMost];
 };
+
+static_assert(sizeof(DropBoard) <= 4096);
 
 }  // namespace fallow::run
