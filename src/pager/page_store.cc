@@ -164,8 +164,9 @@ void PageLink::get(std::span<Transfer> transfers, std::size_t first,
       indexes[count++] = i;
     }
   }
-  // A queue's operations are carried out in their order.
-  const bool in_order = count == transfers.size();
+  // As long as it holds, those before `done` are the ones that are done. A queue's operations are
+  // carried out in their order, but one that could not be submitted ends at once.
+  bool in_order = count == transfers.size();
   std::size_t done = 0;
   std::size_t next = first;
   run(
@@ -176,6 +177,7 @@ void PageLink::get(std::span<Transfer> transfers, std::size_t first,
       },
       [&](std::size_t i, int result) {
         transfers[indexes[i]].error = result < 0 ? result : 0;
+        in_order = in_order && i == done;
         if (++done >= next && done < count && in_order) {
           ready(done);
           next = done + kAtOnce;
