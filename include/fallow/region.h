@@ -49,6 +49,7 @@ struct fallow_region_statistics {
   uint64_t faults_write;    /* first writes to pages that were brought in to be read */
   uint64_t evictions;       /* pages */
   uint64_t evictions_clean; /* of these, without copying */
+  uint64_t evictions_probe; /* also of these: gone for a moment, to see whether the page is used */
   uint64_t prefetched;
   uint64_t prefetch_hits;
   uint64_t failures; /* SIGBUS given */

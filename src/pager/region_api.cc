@@ -198,6 +198,7 @@ int fallow_region_get_statistics(fallow_region* region, fallow_region_statistics
     statistics->faults_write = now.faults_write;
     statistics->evictions = now.evictions;
     statistics->evictions_clean = now.evictions_clean;
+    statistics->evictions_probe = now.probes;
     statistics->prefetched = now.prefetched;
     statistics->prefetch_hits = now.prefetch_hits;
     statistics->failures = now.failures;
