@@ -12,6 +12,7 @@
 #include <climits>
 #include <cstring>
 
+#include "base/passed_descriptors.h"
 #include "client/failure.h"
 #include "ring/control_messages.h"
 
@@ -90,21 +91,11 @@ namespace {
 
 void take_files(msghdr& message, std::span<UniqueFd> files) {
   std::size_t count = 0;
-  for (cmsghdr* part = CMSG_FIRSTHDR(&message); part != nullptr;
-       part = CMSG_NXTHDR(&message, part)) {
-    if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS) {
-      continue;
+  take_descriptors(message, [&](UniqueFd file) {
+    if (count < files.size()) {
+      files[count++] = std::move(file);
     }
-    const std::size_t brought = (part->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-    for (std::size_t i = 0; i < brought; ++i) {
-      int fd = -1;
-      std::memcpy(&fd, CMSG_DATA(part) + i * sizeof fd, sizeof fd);
-      UniqueFd owned(fd);
-      if (count < files.size()) {
-        files[count++] = std::move(owned);
-      }
-    }
-  }
+  });
 }
 
 }  // namespace
@@ -240,19 +231,11 @@ int Connection::ask(const Request& request, int file, Answer& answer, std::span<
 
 int Connection::send(const void* request, std::size_t bytes, int file) {
   iovec part{const_cast<void*>(request), bytes};
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+  PassedDescriptors<1> along;
   msghdr message{};
   message.msg_iov = &part;
   message.msg_iovlen = 1;
-  if (file >= 0) {
-    message.msg_control = control;
-    message.msg_controllen = sizeof control;
-    cmsghdr* header = CMSG_FIRSTHDR(&message);
-    header->cmsg_level = SOL_SOCKET;
-    header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(sizeof file);
-    std::memcpy(CMSG_DATA(header), &file, sizeof file);
-  }
+  along.give(message, {&file, file >= 0 ? 1u : 0u});
   // One request is answered before the next is sent, so there is always room.
   ssize_t sent = -1;
   do {
@@ -265,12 +248,11 @@ int Connection::receive(Packet& packet) {
   const std::uint64_t deadline_ns = clock_.now_ns() + patience_ns_;
   for (;;) {
     iovec part{packet.bytes, sizeof packet.bytes};
-    alignas(cmsghdr) char control[CMSG_SPACE(kFilesMax * sizeof(int))];
+    PassedDescriptors<kFilesMax> along;
     msghdr message{};
     message.msg_iov = &part;
     message.msg_iovlen = 1;
-    message.msg_control = control;
-    message.msg_controllen = sizeof control;
+    along.expect(message);
     const ssize_t got = ::recvmsg(socket_.get(), &message, MSG_CMSG_CLOEXEC);
     if (got > 0) {
       packet.length = static_cast<std::size_t>(got);

@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "base/log.h"
+#include "base/passed_descriptors.h"
 #include "base/units.h"
 #include "run/process_memory.h"
 
@@ -38,28 +39,26 @@ struct Server::Arrival {
   UniqueFd descriptors[kDescriptorsMost];
   std::size_t count = 0;
 
-  // False: the connection is at its end, or not of ours.
-  bool receive(int socket) {
+  enum class Event { kNothingYet, kRequest, kEnd };  // kEnd: or what came is not of ours
+  Event receive(int socket) {
     iovec in{&request, sizeof request};
-    alignas(cmsghdr) char control[CMSG_SPACE(kDescriptorsMost * sizeof(int))];
+    PassedDescriptors<kDescriptorsMost> along;
     msghdr message{};
     message.msg_iov = &in;
     message.msg_iovlen = 1;
-    message.msg_control = control;
-    message.msg_controllen = sizeof control;
+    along.expect(message);
     const ssize_t bytes = ::recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
-    for (cmsghdr* header = CMSG_FIRSTHDR(&message); bytes > 0 && header != nullptr;
-         header = CMSG_NXTHDR(&message, header)) {
-      if (header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS) {
-        const std::size_t fds = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-        for (std::size_t i = 0; i < fds && count < kDescriptorsMost; ++i) {
-          int fd = -1;
-          std::memcpy(&fd, CMSG_DATA(header) + i * sizeof(int), sizeof fd);
-          descriptors[count++].reset(fd);
-        }
-      }
+    if (bytes < 0) {
+      return errno == EAGAIN || errno == EINTR ? Event::kNothingYet : Event::kEnd;
     }
-    return bytes == sizeof request && (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) == 0;
+    take_descriptors(message, [this](UniqueFd one) {
+      if (count < kDescriptorsMost) {
+        descriptors[count++] = std::move(one);
+      }
+    });
+    const bool whole =
+        bytes == sizeof request && (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) == 0;
+    return whole ? Event::kRequest : Event::kEnd;
   }
 };
 
@@ -124,29 +123,23 @@ void Server::close(int socket) {
 
 void Server::serve(Connection& connection) {
   Arrival arrival;
-  if (!arrival.receive(connection.socket.get())) {
-    if (errno == EAGAIN || errno == EINTR) {
+  switch (arrival.receive(connection.socket.get())) {
+    case Arrival::Event::kNothingYet:
       return;
-    }
-    close(connection.socket.get());
-    return;
+    case Arrival::Event::kEnd:
+      close(connection.socket.get());
+      return;
+    case Arrival::Event::kRequest:
+      break;
   }
   int give = -1;
   const Reply reply{answer(connection, arrival, give)};
   iovec out{const_cast<Reply*>(&reply), sizeof reply};
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+  PassedDescriptors<1> along;
   msghdr message{};
   message.msg_iov = &out;
   message.msg_iovlen = 1;
-  if (give >= 0) {
-    message.msg_control = control;
-    message.msg_controllen = sizeof control;
-    cmsghdr* header = CMSG_FIRSTHDR(&message);
-    header->cmsg_level = SOL_SOCKET;
-    header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(sizeof(int));
-    std::memcpy(CMSG_DATA(header), &give, sizeof give);
-  }
+  along.give(message, {&give, give >= 0 ? 1u : 0u});
   if (::sendmsg(connection.socket.get(), &message, MSG_NOSIGNAL) != sizeof reply) {
     close(connection.socket.get());
   }

@@ -11,6 +11,7 @@
 #include <string>
 
 #include "base/clock.h"
+#include "base/passed_descriptors.h"
 #include "base/units.h"
 
 namespace fallow::vmm_pager {
@@ -124,36 +125,20 @@ struct Received {
   std::vector<UniqueFd> descriptors;
 };
 
-void take_descriptors(msghdr& message, Received& received) {
-  for (cmsghdr* part = CMSG_FIRSTHDR(&message); part != nullptr;
-       part = CMSG_NXTHDR(&message, part)) {
-    if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS) {
-      continue;
-    }
-    const std::size_t count = (part->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-    for (std::size_t i = 0; i < count; ++i) {
-      int fd = -1;
-      std::memcpy(&fd, CMSG_DATA(part) + i * sizeof fd, sizeof fd);
-      received.descriptors.emplace_back(fd);
-    }
-  }
-}
-
 Status receive_some(int socket, Received& received) {
   char buffer[4096];
-  alignas(cmsghdr) char control[CMSG_SPACE(kDescriptorsMost * sizeof(int))];
+  PassedDescriptors<kDescriptorsMost> along;
   iovec vector{buffer, sizeof buffer};
   msghdr message{};
   message.msg_iov = &vector;
   message.msg_iovlen = 1;
-  message.msg_control = control;
-  message.msg_controllen = sizeof control;
+  along.expect(message);
   const ssize_t bytes = ::recvmsg(socket, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
   if (bytes < 0) {
     return errno == EAGAIN || errno == EINTR ? Status()
                                              : Status(failed_errno("cannot receive", errno));
   }
-  take_descriptors(message, received);
+  take_descriptors(message, [&](UniqueFd one) { received.descriptors.push_back(std::move(one)); });
   if (bytes == 0) {
     return invalid("the connection was closed before a whole message had come");
   }

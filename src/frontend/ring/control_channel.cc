@@ -6,37 +6,12 @@
 #include <cerrno>
 #include <cstring>
 
-#include "base/check.h"
+#include "base/passed_descriptors.h"
 
 namespace fallow::ring {
 namespace {
 
 constexpr std::size_t kFdsSentMax = 2;
-
-// The kernel closes what does not fit in here, and says so.
-union FdRoom {
-  cmsghdr align;
-  char bytes[CMSG_SPACE(sizeof(int))];
-};
-
-// More than one descriptor fits when they are padded to 8 bytes: all are taken, so that all are
-// closed.
-unsigned take_fds(msghdr& head, UniqueFd& last) {
-  unsigned taken = 0;
-  for (cmsghdr* item = CMSG_FIRSTHDR(&head); item != nullptr; item = CMSG_NXTHDR(&head, item)) {
-    if (item->cmsg_level != SOL_SOCKET || item->cmsg_type != SCM_RIGHTS) {
-      continue;
-    }
-    const std::size_t count = (item->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-    for (std::size_t i = 0; i < count; ++i) {
-      int fd = -1;
-      std::memcpy(&fd, CMSG_DATA(item) + i * sizeof fd, sizeof fd);
-      last.reset(fd);
-      ++taken;
-    }
-  }
-  return taken;
-}
 
 }  // namespace
 
@@ -62,12 +37,11 @@ ControlChannel::ControlChannel(UniqueFd socket) : socket_(std::move(socket)) {
 Result<ControlChannel::Event> ControlChannel::receive() {
   received_fd_.reset();
   iovec part{bytes_.data(), bytes_.size()};
-  FdRoom room{};
+  PassedDescriptors<1> along;
   msghdr head{};
   head.msg_iov = &part;
   head.msg_iovlen = 1;
-  head.msg_control = room.bytes;
-  head.msg_controllen = sizeof room.bytes;
+  along.expect(head);
   ssize_t got = 0;
   do {
     got = ::recvmsg(socket_.get(), &head, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
@@ -78,7 +52,11 @@ Result<ControlChannel::Event> ControlChannel::receive() {
   if (got <= 0) {
     return Event::kClosed;
   }
-  const unsigned fds = take_fds(head, received_fd_);
+  unsigned fds = 0;
+  take_descriptors(head, [&](UniqueFd fd) {
+    received_fd_ = std::move(fd);
+    ++fds;
+  });
   if ((head.msg_flags & MSG_TRUNC) != 0) {
     return invalid("a control message is too long");
   }
@@ -93,21 +71,12 @@ Result<ControlChannel::Event> ControlChannel::receive() {
 }
 
 Status ControlChannel::send_bytes(std::span<const std::byte> bytes, std::span<const int> fds) {
-  CHECK(fds.size() <= kFdsSentMax);
   iovec part{const_cast<std::byte*>(bytes.data()), bytes.size()};
-  alignas(cmsghdr) char control[CMSG_SPACE(kFdsSentMax * sizeof(int))] = {};
+  PassedDescriptors<kFdsSentMax> along;
   msghdr head{};
   head.msg_iov = &part;
   head.msg_iovlen = 1;
-  if (!fds.empty()) {
-    head.msg_control = control;
-    head.msg_controllen = CMSG_SPACE(fds.size_bytes());
-    cmsghdr* item = CMSG_FIRSTHDR(&head);
-    item->cmsg_level = SOL_SOCKET;
-    item->cmsg_type = SCM_RIGHTS;
-    item->cmsg_len = CMSG_LEN(fds.size_bytes());
-    std::memcpy(CMSG_DATA(item), fds.data(), fds.size_bytes());
-  }
+  along.give(head, fds);
   const ssize_t sent = ::sendmsg(socket_.get(), &head, MSG_NOSIGNAL | MSG_DONTWAIT);
   if (sent != static_cast<ssize_t>(bytes.size())) {
     return failed_errno("the client does not take its answer", sent < 0 ? errno : EAGAIN);

@@ -7,6 +7,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "base/passed_descriptors.h"
+
 namespace fallow::vhost_user {
 namespace {
 
@@ -49,12 +51,11 @@ void MessageChannel::next() {
 Result<MessageChannel::Event> MessageChannel::read_into(std::byte* to, std::size_t want) {
   while (want > 0) {
     iovec part{to, want};
-    alignas(cmsghdr) char control[CMSG_SPACE(kFdsMax * sizeof(int))];
+    PassedDescriptors<kFdsMax> along;
     msghdr head{};
     head.msg_iov = &part;
     head.msg_iovlen = 1;
-    head.msg_control = control;
-    head.msg_controllen = sizeof control;
+    along.expect(head);
     const ssize_t got = ::recvmsg(socket_.get(), &head, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
     if (got < 0 && errno == EINTR) {
       continue;
@@ -74,19 +75,13 @@ Result<MessageChannel::Event> MessageChannel::read_into(std::byte* to, std::size
 }
 
 Status MessageChannel::take_fds(msghdr& head) {
-  for (cmsghdr* item = CMSG_FIRSTHDR(&head); item != nullptr; item = CMSG_NXTHDR(&head, item)) {
-    if (item->cmsg_level != SOL_SOCKET || item->cmsg_type != SCM_RIGHTS) {
-      continue;
-    }
-    const std::size_t count = (item->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-    for (std::size_t i = 0; i < count; ++i) {
-      int fd = -1;
-      std::memcpy(&fd, CMSG_DATA(item) + i * sizeof fd, sizeof fd);
-      message_.fds.emplace_back(fd);
-      if (is_socket(fd) && !takes_socket()) {
-        return invalid("a vhost-user message brings a socket");
-      }
-    }
+  bool unwanted = false;
+  take_descriptors(head, [&](UniqueFd fd) {
+    unwanted = unwanted || (is_socket(fd.get()) && !takes_socket());
+    message_.fds.push_back(std::move(fd));
+  });
+  if (unwanted) {
+    return invalid("a vhost-user message brings a socket");
   }
   // The kernel has closed what did not fit into the buffer.
   if ((head.msg_flags & MSG_CTRUNC) != 0 || message_.fds.size() > kFdsMax) {
@@ -106,19 +101,11 @@ bool MessageChannel::takes_socket() const {
 
 Status MessageChannel::send(const Reply& reply, int fd) {
   iovec part{const_cast<std::byte*>(reply.bytes.data()), reply.size};
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof fd)] = {};
+  PassedDescriptors<1> along;
   msghdr head{};
   head.msg_iov = &part;
   head.msg_iovlen = 1;
-  if (fd >= 0) {
-    head.msg_control = control;
-    head.msg_controllen = sizeof control;
-    cmsghdr* item = CMSG_FIRSTHDR(&head);
-    item->cmsg_level = SOL_SOCKET;
-    item->cmsg_type = SCM_RIGHTS;
-    item->cmsg_len = CMSG_LEN(sizeof fd);
-    std::memcpy(CMSG_DATA(item), &fd, sizeof fd);
-  }
+  along.give(head, {&fd, fd >= 0 ? 1u : 0u});
   const ssize_t sent = ::sendmsg(socket_.get(), &head, MSG_NOSIGNAL | MSG_DONTWAIT);
   if (sent != static_cast<ssize_t>(reply.size)) {
     return failed_errno("the front end does not take its reply", sent < 0 ? errno : EAGAIN);
