@@ -53,17 +53,6 @@ static_assert(offsetof(fallow_memory_report, curve) == offsetof(ring::MemoryRepo
 static_assert(offsetof(fallow_miss_ratio_point, misses_per_million) ==
               offsetof(ring::MissRatioPoint, misses_per_million));
 
-template <typename Work>
-int guarded(Work work) noexcept {
-  try {
-    return work();
-  } catch (const std::bad_alloc&) {
-    return fail(ENOMEM, "no memory");
-  } catch (...) {
-    return fail(EIO, "an error that should not exist");
-  }
-}
-
 // Runs work(queue), unless the queue cannot be used from here.
 template <typename Work>
 int with(fallow_queue* queue, Work work) noexcept {

@@ -2,7 +2,9 @@
 // that a fast path meets all the time costs a pointer.
 #pragma once
 
+#include <cerrno>
 #include <cstddef>
+#include <new>
 #include <string>
 
 namespace fallow::client {
@@ -24,6 +26,18 @@ int fail_literal(int error, const char* literal) noexcept;
 template <std::size_t length>
 int fail(int error, const char (&literal)[length]) noexcept {
   return fail_literal(error, literal);
+}
+
+// What work() returns; for the functions of the C API, which no exception leaves.
+template <typename Work>
+int guarded(Work work) noexcept {
+  try {
+    return work();
+  } catch (const std::bad_alloc&) {
+    return fail(ENOMEM, "no memory");
+  } catch (...) {
+    return fail(EIO, "an error that should not exist");
+  }
 }
 
 }  // namespace fallow::client

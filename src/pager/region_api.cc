@@ -35,6 +35,7 @@ namespace fallow::pager {
 namespace {
 
 using client::fail;
+using client::guarded;
 
 constexpr std::size_t kHugePage = std::size_t{2} << 20;
 constexpr std::size_t kBytesMost = std::size_t{1} << 46;
@@ -122,17 +123,6 @@ int create(std::size_t bytes, std::size_t ram_limit, const fallow_region_options
   region->memory = memory;
   made = std::move(region);
   return 0;
-}
-
-template <typename Work>
-int guarded(Work work) noexcept {
-  try {
-    return work();
-  } catch (const std::bad_alloc&) {
-    return fail(ENOMEM, "no memory");
-  } catch (...) {
-    return fail(EIO, "an error that should not exist");
-  }
 }
 
 }  // namespace
