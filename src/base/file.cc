@@ -87,6 +87,21 @@ Result<Mapping> Mapping::anonymous(std::size_t size) {
   return Mapping({static_cast<std::byte*>(at), size});
 }
 
+bool read_at(int fd, std::span<std::byte> to, std::uint64_t offset) {
+  while (!to.empty()) {
+    const ssize_t bytes = ::pread(fd, to.data(), to.size(), static_cast<off_t>(offset));
+    if (bytes < 0 && errno == EINTR) {
+      continue;
+    }
+    if (bytes <= 0) {
+      return false;
+    }
+    to = to.subspan(static_cast<std::size_t>(bytes));
+    offset += static_cast<std::uint64_t>(bytes);
+  }
+  return true;
+}
+
 Result<std::string> read_text_file(const std::string& path, std::size_t size_max) {
   const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!fd.valid()) {

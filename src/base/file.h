@@ -52,6 +52,9 @@ class Mapping {
   std::span<std::byte> bytes_;
 };
 
+// All of `to` from the file's byte `offset` on. False: there is less, or it cannot be read.
+bool read_at(int fd, std::span<std::byte> to, std::uint64_t offset);
+
 // The whole of a small text file; refuses more than `size_max` bytes.
 Result<std::string> read_text_file(const std::string& path, std::size_t size_max);
 

@@ -45,24 +45,10 @@ std::vector<FileMemory::Piece> FileMemory::pieces_of(const Run& run) const {
   return pieces;
 }
 
-bool FileMemory::read_piece(const Piece& piece, std::byte* to) const {
-  for (std::size_t done = 0; done < piece.bytes;) {
-    const ssize_t bytes =
-        ::pread(file_, to + done, piece.bytes - done, piece.offset + static_cast<off_t>(done));
-    if (bytes < 0 && errno == EINTR) {
-      continue;
-    }
-    if (bytes <= 0) {
-      return false;
-    }
-    done += static_cast<std::size_t>(bytes);
-  }
-  return true;
-}
-
 bool FileMemory::read(const Run& run, std::byte* to) {
   for (const Piece& piece : pieces_of(run)) {
-    if (!read_piece(piece, to + (piece.address - run.begin))) {
+    if (!read_at(file_, {to + (piece.address - run.begin), piece.bytes},
+                 static_cast<std::uint64_t>(piece.offset))) {
       return false;
     }
   }

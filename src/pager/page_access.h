@@ -66,7 +66,6 @@ class FileMemory final : public PageAccess {
     std::size_t bytes;
   };
   [[nodiscard]] std::vector<Piece> pieces_of(const Run& run) const;
-  bool read_piece(const Piece& piece, std::byte* to) const;
   const int file_;
   std::vector<Mapped> mappings_;
 };

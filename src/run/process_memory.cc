@@ -39,20 +39,7 @@ Result<std::unique_ptr<ProcessMemory>> ProcessMemory::open(pid_t process, int bo
 }
 
 bool ProcessMemory::read(const pager::Run& run, std::byte* to) {
-  const std::size_t bytes = run.pages * kPageSize;
-  std::size_t done = 0;
-  while (done < bytes) {
-    const ssize_t got =
-        ::pread(memory_.get(), to + done, bytes - done, static_cast<off_t>(run.begin + done));
-    if (got < 0 && errno == EINTR) {
-      continue;
-    }
-    if (got <= 0) {
-      return false;
-    }
-    done += static_cast<std::size_t>(got);
-  }
-  return true;
+  return read_at(memory_.get(), {to, run.pages * kPageSize}, run.begin);
 }
 
 // Nothing is at address 0, which is an error for an address space that is there.
