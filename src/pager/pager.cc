@@ -241,8 +241,9 @@ void Pager::drop_content(Page& page) {
   page = {};
 }
 
-void Pager::forget_pages(Lock& lock, Space& space, std::uint64_t begin, std::uint64_t pages) {
-  for (const PageTable::Span& span : space.table.within(begin, pages)) {
+bool Pager::forget_pages(Lock& lock, Space& space, std::uint64_t begin, std::uint64_t pages) {
+  const std::vector<PageTable::Span> spans = space.table.within(begin, pages);
+  for (const PageTable::Span& span : spans) {
     for (Page& page : span.pages) {
       wait_settled(lock, page);
       drop_content(page);
@@ -250,20 +251,22 @@ void Pager::forget_pages(Lock& lock, Space& space, std::uint64_t begin, std::uin
   }
   space.table.remove(begin, pages);
   room_made_.notify_all();
+  return !spans.empty();
 }
 
-void Pager::forget(SpaceId id, std::uint64_t begin, std::uint64_t pages) {
+bool Pager::forget(SpaceId id, std::uint64_t begin, std::uint64_t pages) {
   Lock lock(mutex_);
   const SpacePtr space = find_space(id);
   CHECK(space != nullptr);
-  forget_pages(lock, *space, begin, pages);
+  return forget_pages(lock, *space, begin, pages);
 }
 
-void Pager::discard(SpaceId id, std::uint64_t begin, std::uint64_t pages) {
+bool Pager::discard(SpaceId id, std::uint64_t begin, std::uint64_t pages) {
   Lock lock(mutex_);
   const SpacePtr space = find_space(id);
   CHECK(space != nullptr);
-  for (const PageTable::Span& span : space->table.within(begin, pages)) {
+  const std::vector<PageTable::Span> spans = space->table.within(begin, pages);
+  for (const PageTable::Span& span : spans) {
     for (Page& page : span.pages) {
       if (page.state != PageState::kUntouched) {
         wait_settled(lock, page);
@@ -272,6 +275,7 @@ void Pager::discard(SpaceId id, std::uint64_t begin, std::uint64_t pages) {
     }
   }
   room_made_.notify_all();
+  return !spans.empty();
 }
 
 bool Pager::watches(SpaceId id, std::uint64_t begin, std::uint64_t pages) const {

@@ -111,11 +111,11 @@ class Pager {
   // nullptr: there is no daemon.
   [[nodiscard]] fallow_client* client() const { return store_->client(); }
 
-  // Forgets those of these pages that are watched, as nobody uses them any more.
-  void forget(SpaceId space, std::uint64_t begin, std::uint64_t pages);
+  // Forgets those of these pages that are watched, as nobody uses them any more. False: none is.
+  bool forget(SpaceId space, std::uint64_t begin, std::uint64_t pages);
   // Their content is not wanted any more: they read as zeros once their memory is given back, which
-  // is the caller's to do afterwards.
-  void discard(SpaceId space, std::uint64_t begin, std::uint64_t pages);
+  // is the caller's to do afterwards. False: none is watched.
+  bool discard(SpaceId space, std::uint64_t begin, std::uint64_t pages);
   // Brings these pages in and leaves them alone from then on, outside the limit. False: one of them
   // could not be had, and all are watched as before.
   bool let_go(SpaceId space, std::uint64_t begin, std::uint64_t pages);
@@ -193,7 +193,7 @@ class Pager {
   void drop_slot(Page& page);
   void take_over(Space& space, const Kept& range);
   void look_at_removed();
-  void forget_pages(Lock& lock, Space& space, std::uint64_t begin, std::uint64_t pages);
+  bool forget_pages(Lock& lock, Space& space, std::uint64_t begin, std::uint64_t pages);
   bool bring_in(Lock& lock, Space& space, std::uint64_t begin, std::uint64_t pages);
   void enqueue(Space& space, std::uint64_t address, Page& page);
   void stay(Space& space, std::uint64_t address, Page& page);

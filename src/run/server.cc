@@ -215,12 +215,9 @@ std::int64_t Server::answer(Connection& connection, Arrival& arrival, int& give)
 
 std::int64_t Server::change(pager::Pager::SpaceId space, const Request& request) {
   const std::uint64_t pages = request.bytes / kPageSize;
-  const bool watched = pager_.watches(space, request.begin, pages);
   switch (request.operation) {
     case Operation::kWatch: {
-      if (watched) {  // what was there has gone without a word
-        pager_.forget(space, request.begin, pages);
-      }
+      pager_.forget(space, request.begin, pages);  // what was there has gone without a word
       const Status added = pager_.watch(space, request.begin, pages);
       if (!added) {
         log_warning("run_memory_left_alone", {{"detail", added.error().text}});
@@ -228,18 +225,16 @@ std::int64_t Server::change(pager::Pager::SpaceId space, const Request& request)
       return added ? 0 : -EINVAL;
     }
     case Operation::kForget:
-      pager_.forget(space, request.begin, pages);
-      return watched ? 1 : 0;
+      return pager_.forget(space, request.begin, pages) ? 1 : 0;
     case Operation::kDiscard:
-      pager_.discard(space, request.begin, pages);
-      return watched ? 1 : 0;
+      return pager_.discard(space, request.begin, pages) ? 1 : 0;
     case Operation::kLetGo:
-      if (watched && !pager_.let_go(space, request.begin, pages)) {
-        return -ENOMEM;
+      if (!pager_.watches(space, request.begin, pages)) {
+        return 0;
       }
-      return watched ? 1 : 0;
+      return pager_.let_go(space, request.begin, pages) ? 1 : -ENOMEM;
     case Operation::kWatches:
-      return watched ? 1 : 0;
+      return pager_.watches(space, request.begin, pages) ? 1 : 0;
     case Operation::kHold:
       return pager_.hold(space) ? 0 : -ENOMEM;
     case Operation::kRelease:
