@@ -19,13 +19,6 @@
 namespace fallow::test {
 namespace {
 
-std::string read_file(const std::string& path) {
-  std::ifstream file(path);
-  std::stringstream text;
-  text << file.rdbuf();
-  return text.str();
-}
-
 // Standard input, output and error from and to files: no pipe can fill up.
 pid_t start(const std::vector<std::string>& arguments, const std::string& in,
             const std::string& out, const std::string& err,
@@ -74,6 +67,13 @@ std::string bin(const std::string& program) {
               ? std::string(folder)
               : std::filesystem::read_symlink("/proc/self/exe").parent_path().string()) +
          "/" + program;
+}
+
+std::string read_file(const std::string& path) {
+  std::ifstream file(path);
+  std::stringstream text;
+  text << file.rdbuf();
+  return text.str();
 }
 
 Outcome run(const std::vector<std::string>& arguments, const std::string& input, int seconds_max) {

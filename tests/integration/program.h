@@ -16,6 +16,9 @@ namespace fallow::test {
 // Where the programs of this build are.
 std::string bin(const std::string& program);
 
+// All of a file; "" when there is none.
+std::string read_file(const std::string& path);
+
 struct Outcome {
   int exit_code = -1;  // 128 + signal when it was killed
   std::string out;

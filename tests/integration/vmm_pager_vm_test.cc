@@ -15,17 +15,10 @@
 namespace fallow::test {
 namespace {
 
-std::string text_of(const std::string& path) {
-  std::ifstream file(path);
-  std::stringstream text;
-  text << file.rdbuf();
-  return text.str();
-}
-
 class VmmPagerVm : public testing::Test {
  protected:
   [[nodiscard]] std::string memory() const { return shared_.path() + "/ram"; }
-  [[nodiscard]] std::string output() const { return text_of(dir_.path() + "/lab"); }
+  [[nodiscard]] std::string output() const { return read_file(dir_.path() + "/lab"); }
 
   // Boots a guest of 256 MiB that fills what it can of it and reads it back, step by step.
   void start(const PagerProcess& pager) {
