@@ -151,7 +151,7 @@ int check_config(const Command& command, const Streams& streams) {
   } else if (reading->errors.empty()) {
     streams.out << command.file << " is valid\n";
   }
-  for (const node::ConfigError& error : reading->errors) {
+  for (const TomlError& error : reading->errors) {
     fail(invalid(command.file + ":" + std::to_string(error.line) + ": " + error.text), streams);
   }
   return reading->errors.empty() ? 0 : 2;

@@ -117,7 +117,7 @@ Json json_of(const node::PolicyView& policy) {
   return {{"name", policy.name}, {"summary", policy.summary}, {"settings", policy.settings}};
 }
 
-Json json_of(const node::ConfigError& error) {
+Json json_of(const TomlError& error) {
   return {{"line", error.line}, {"text", error.text}};
 }
 
@@ -173,7 +173,7 @@ std::string to_json(const node::PolicySwitch& done) {
   return line({{"spec", done.spec}, {"previous", done.previous}});
 }
 
-std::string to_json(const std::vector<node::ConfigError>& errors) {
+std::string to_json(const std::vector<TomlError>& errors) {
   return line({{"valid", errors.empty()}, {"errors", list_of(errors)}});
 }
 

@@ -19,7 +19,7 @@ std::string to_json(const node::Explanation& explanation);
 std::string to_json(const node::CurrentPolicy& policy);
 std::string to_json(const std::vector<node::PolicyView>& policies);  // {"policies":[...]}
 std::string to_json(const node::PolicySwitch& done);
-std::string to_json(const std::vector<node::ConfigError>& errors);  // {"valid":...,"errors":[...]}
+std::string to_json(const std::vector<TomlError>& errors);  // {"valid":...,"errors":[...]}
 std::string to_json(const run::RunOutcome& outcome);
 std::string removed_to_json(const std::string& vm);  // {"removed":"a"}
 

@@ -56,11 +56,11 @@ TEST(ToJson, ExplanationOfAClient_hasTheClient) {
 
 TEST(ToJson, EmptyLists_areLists) {
   EXPECT_EQ(to_json(std::vector<node::PolicyView>{}), "{\"policies\":[]}\n");
-  EXPECT_EQ(to_json(std::vector<node::ConfigError>{}), "{\"valid\":true,\"errors\":[]}\n");
+  EXPECT_EQ(to_json(std::vector<TomlError>{}), "{\"valid\":true,\"errors\":[]}\n");
 }
 
 TEST(ToJson, ConfigErrors_areListed) {
-  const json parsed = json::parse(to_json(std::vector<node::ConfigError>{{3, "bad"}}));
+  const json parsed = json::parse(to_json(std::vector<TomlError>{{3, "bad"}}));
   EXPECT_EQ(parsed["valid"], false);
   EXPECT_EQ(parsed["errors"][0]["line"], 3);
 }

@@ -14,7 +14,7 @@ TEST(DaemonConfig, IsOneThatTheDaemonTakes) {
                                 .demotion = "500",
                                 .first_policy = "greedy"};
   const auto reading = node::read_config(daemon_config(settings, "/run/x", "/dev/shm/x", "/var/x"));
-  for (const node::ConfigError& error : reading.errors) {
+  for (const TomlError& error : reading.errors) {
     ADD_FAILURE() << error.line << ": " << error.text;
   }
   EXPECT_EQ(reading.config.memory_bytes, 96U << 20);

@@ -1,17 +1,12 @@
 #include "node/config.h"
 
 #include <algorithm>
-#include <functional>
-#include <optional>
 #include <set>
 #include <thread>
 
-// Errors as values: no exception leaves the parser.
-#define TOML_EXCEPTIONS 0
-#include <toml++/toml.h>
-
 #include "base/file.h"
 #include "base/text.h"
+#include "base/toml_table.h"
 #include "base/units.h"
 #include "memory/arena.h"
 #include "node/vm_rules.h"
@@ -30,115 +25,7 @@ constexpr std::uint64_t kHistoryMax = 100'000;
 constexpr std::size_t kSocketPathMax = 107;
 constexpr unsigned kWorkersMax = 64;
 
-using Errors = std::vector<ConfigError>;
-
-// How many letters must be changed, added or left out to make one word of the other.
-std::size_t edit_distance(std::string_view left, std::string_view right) {
-  std::vector<std::size_t> row(right.size() + 1);
-  for (std::size_t j = 0; j < row.size(); ++j) {
-    row[j] = j;
-  }
-  for (std::size_t i = 0; i < left.size(); ++i) {
-    std::size_t diagonal = row[0];
-    row[0] = i + 1;
-    for (std::size_t j = 0; j < right.size(); ++j) {
-      const std::size_t replaced = diagonal + (left[i] == right[j] ? 0 : 1);
-      diagonal = row[j + 1];
-      row[j + 1] = std::min({replaced, diagonal + 1, row[j] + 1});
-    }
-  }
-  return row.back();
-}
-
-// "did you mean 'interval'?", or all that there are when none is near.
-std::string suggestion(std::string_view word, const std::set<std::string>& known) {
-  std::string all;
-  for (const std::string& candidate : known) {
-    if (edit_distance(word, candidate) <= 2) {
-      return "did you mean '" + candidate + "'?";
-    }
-    all += (all.empty() ? "" : ", ") + candidate;
-  }
-  return "known here: " + all;
-}
-
-// Reads one table key by key and remembers which keys it was asked for: the others are errors.
-class TableReader {
- public:
-  TableReader(const toml::table& table, std::string name, Errors& errors)
-      : table_(table), name_(std::move(name)), errors_(errors) {}
-
-  // Leaves `*into` alone when the key is missing or wrong. Text or a whole number, through `parse`.
-  template <typename T>
-  bool take(const std::string& key, T* into, const std::function<Result<T>(std::string)>& parse) {
-    known_.insert(key);
-    const toml::node* node = table_.get(key);
-    if (node == nullptr) {
-      return false;
-    }
-    const std::optional<std::string> text = text_of(*node);
-    if (!text) {
-      error(*node, key + " must be text in quotes or a whole number");
-      return true;
-    }
-    Result<T> value = parse(*text);
-    if (!value) {
-      error(*node, key + ": " + value.error().text);
-      return true;
-    }
-    *into = *std::move(value);
-    return true;
-  }
-
-  void take_flag(const std::string& key, bool* into) {
-    known_.insert(key);
-    const toml::node* node = table_.get(key);
-    if (node == nullptr) {
-      return;
-    }
-    if (!node->is_boolean()) {
-      error(*node, key + " must be true or false, without quotes");
-      return;
-    }
-    *into = node->as_boolean()->get();
-  }
-
-  void missing(const std::string& key, const std::string& example) {
-    error(table_, name_ + " needs a key '" + key + "', for example " + key + " = " + example);
-  }
-
-  void refuse_unknown_keys() {
-    for (const auto& [key, node] : table_) {
-      if (!known_.contains(std::string(key.str()))) {
-        errors_.push_back({key.source().begin.line, "unknown key '" + std::string(key.str()) +
-                                                        "' in " + name_ + ": " +
-                                                        suggestion(key.str(), known_)});
-      }
-    }
-  }
-
-  void error(const toml::node& where, const std::string& text) {
-    errors_.push_back({std::max<unsigned>(where.source().begin.line, 1), text});
-  }
-
-  [[nodiscard]] const toml::table& table() const { return table_; }
-
- private:
-  static std::optional<std::string> text_of(const toml::node& node) {
-    if (const auto* text = node.as_string()) {
-      return text->get();
-    }
-    if (const auto* number = node.as_integer()) {
-      return std::to_string(number->get());
-    }
-    return std::nullopt;
-  }
-
-  const toml::table& table_;
-  std::string name_;
-  Errors& errors_;
-  std::set<std::string> known_;
-};
+using Errors = std::vector<TomlError>;
 
 Result<std::uint64_t> parse_memory(const std::string& text) {
   const Result<std::uint64_t> bytes = parse_size(text);
@@ -442,9 +329,7 @@ ConfigReading read_config(std::string_view text) {
     read_section(root, name, read, reading);
   }
   read_vms(root, reading);
-  std::stable_sort(
-      reading.errors.begin(), reading.errors.end(),
-      [](const ConfigError& left, const ConfigError& right) { return left.line < right.line; });
+  sort_by_line(reading.errors);
   return reading;
 }
 
@@ -460,12 +345,7 @@ Result<Config> load_config(const std::string& path) {
   if (reading->errors.empty()) {
     return std::move(reading->config);
   }
-  std::string lines;
-  for (const ConfigError& error : reading->errors) {
-    lines +=
-        (lines.empty() ? "" : "\n") + path + ":" + std::to_string(error.line) + ": " + error.text;
-  }
-  return invalid(lines);
+  return invalid(error_lines(path, reading->errors));
 }
 
 }  // namespace fallow::node

@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "base/result.h"
+#include "base/toml_error.h"
 #include "node/views.h"
 
 namespace fallow::node {
@@ -48,14 +49,9 @@ struct Config {
   bool discard_pages = false;
 };
 
-struct ConfigError {
-  unsigned line = 0;  // from 1
-  std::string text;
-};
-
 struct ConfigReading {
   Config config;
-  std::vector<ConfigError> errors;  // by line; config is valid only when there are none
+  std::vector<TomlError> errors;  // by line; config is valid only when there are none
 };
 
 ConfigReading read_config(std::string_view toml);

@@ -12,7 +12,7 @@ namespace {
 using testing::HasSubstr;
 
 // The only error of `toml`.
-ConfigError error_of(const std::string& toml) {
+TomlError error_of(const std::string& toml) {
   const ConfigReading reading = read_config(toml);
   EXPECT_EQ(reading.errors.size(), 1u) << toml;
   if (reading.errors.size() != 1) {
@@ -28,7 +28,7 @@ std::string error_in(const std::string& section, const std::string& line) {
   if (section == "node") {
     toml = "[node]\nmemory = \"1G\"\n" + line + "\n";
   }
-  const ConfigError error = error_of(toml);
+  const TomlError error = error_of(toml);
   EXPECT_EQ(error.line, 3u) << toml;
   return error.text;
 }
@@ -130,7 +130,7 @@ TEST(ReadConfig, Empty_asksForMemory) {
 }
 
 TEST(ReadConfig, NotToml_saysWhere) {
-  const ConfigError error = error_of("[node]\nmemory = \n");
+  const TomlError error = error_of("[node]\nmemory = \n");
   EXPECT_EQ(error.line, 2u);
   EXPECT_THAT(error.text, HasSubstr("not TOML"));
 }
