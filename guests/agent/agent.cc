@@ -1,6 +1,8 @@
-// The guest's side of the lab, process 1 once `init` has made its preparations. It takes commands
-// as lines over the second serial port and answers each with one line, "= ok ..." or
-// "= failed ..."; what the workload prints goes out as "| ..." lines, and its end as "= exited N".
+// The guest's side of the lab. In a virtual machine it is process 1, once `init` has made its
+// preparations, and takes commands over the second serial port; with `--connect SOCKET` it is an
+// ordinary process (under `fallow run`), which ends when the other side goes. It takes commands as
+// lines and answers each with one line, "= ok ..." or "= failed ..."; what the workload prints goes
+// out as "| ..." lines, and its end as "= exited N".
 //
 //   ping               = ok
 //   swapon | swapoff   the swap disk, with discards
@@ -8,14 +10,16 @@
 //   start PROGRAM ...  one workload at a time
 //   stop               SIGTERM to the workload
 //   memory             = ok pswpin=... (memory.h)
-//   poweroff           ends the machine
+//   poweroff           ends the machine, or the agent
 //
-// It locks itself into memory, so that it answers at once while the guest swaps.
+// In a virtual machine it locks itself into memory, so that it answers at once while the guest
+// swaps.
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/reboot.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
@@ -62,13 +66,15 @@ std::string discard_device(const char* device) {
 
 class Agent {
  public:
-  bool open() {
+  // `socket`: nullptr for the serial port of a machine.
+  bool open(const char* socket) {
+    is_process_ = socket != nullptr;
     sigset_t signals;
     sigemptyset(&signals);
     sigaddset(&signals, SIGCHLD);
     sigprocmask(SIG_BLOCK, &signals, nullptr);
     signals_ = ::signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
-    return signals_ >= 0 && channel_.open(kPort);
+    return signals_ >= 0 && (is_process_ ? channel_.connect(socket) : channel_.open(kPort));
   }
 
   [[noreturn]] void run() {
@@ -76,7 +82,7 @@ class Agent {
     for (;;) {
       pollfd ready[] = {{channel_.fd(), POLLIN, 0}, {signals_, POLLIN, 0}, {output_, POLLIN, 0}};
       ::poll(ready, output_ < 0 ? 2 : 3, -1);
-      if ((ready[0].revents & POLLIN) != 0) {
+      if ((ready[0].revents & (POLLIN | POLLHUP)) != 0) {
         take_commands();
       }
       if ((ready[2].revents & (POLLIN | POLLHUP)) != 0) {
@@ -90,7 +96,9 @@ class Agent {
 
  private:
   void take_commands() {
-    channel_.receive();
+    if (!channel_.receive() && is_process_) {
+      power_off();
+    }
     while (const auto line = channel_.next_line()) {
       const std::vector<std::string> words = split(*line);
       if (!words.empty()) {
@@ -105,12 +113,8 @@ class Agent {
       reply("");
     } else if (command == "memory") {
       reply("", memory_report());
-    } else if (command == "swapon") {
-      reply(swap_on(kSwapDevice));
-    } else if (command == "swapoff") {
-      reply(swap_off(kSwapDevice));
-    } else if (command == "discard") {
-      reply(discard_device(kSwapDevice));
+    } else if (command == "swapon" || command == "swapoff" || command == "discard") {
+      reply(is_process_ ? "a process has no swap disk" : change_swap(command));
     } else if (command == "start") {
       reply(start({words.begin() + 1, words.end()}));
     } else if (command == "stop") {
@@ -120,6 +124,13 @@ class Agent {
     } else {
       reply("no such command: " + command);
     }
+  }
+
+  static std::string change_swap(const std::string& command) {
+    if (command == "discard") {
+      return discard_device(kSwapDevice);
+    }
+    return command == "swapon" ? swap_on(kSwapDevice) : swap_off(kSwapDevice);
   }
 
   void reply(const std::string& error, const std::string& answer = "") const {
@@ -140,6 +151,7 @@ class Agent {
     }
     workload_ = ::fork();
     if (workload_ == 0) {
+      ::prctl(PR_SET_PDEATHSIG, SIGKILL);
       execute(words, ends[1]);
     }
     ::close(ends[1]);
@@ -213,12 +225,16 @@ class Agent {
     channel_.send("= exited " + std::to_string(code));
   }
 
-  [[noreturn]] static void power_off() {
+  [[noreturn]] void power_off() const {
+    if (is_process_) {
+      ::_exit(0);
+    }
     // Without ACPI the machine cannot be powered off; a restart under QEMU's -no-reboot ends it.
     ::reboot(RB_AUTOBOOT);
     ::_exit(0);
   }
 
+  bool is_process_ = false;
   Channel channel_;
   LineBuffer lines_;
   int signals_ = -1;
@@ -229,11 +245,18 @@ class Agent {
 }  // namespace
 }  // namespace fallow::guests
 
-int main() {
-  mlockall(MCL_CURRENT | MCL_FUTURE);
+int main(int argc, char** argv) {
+  const bool connects = argc == 3 && std::strcmp(argv[1], "--connect") == 0;
+  if (argc != 1 && !connects) {
+    std::fprintf(stderr, "guest-agent: use it with --connect SOCKET, or without in a machine\n");
+    return 2;
+  }
+  if (!connects) {
+    mlockall(MCL_CURRENT | MCL_FUTURE);
+  }
   fallow::guests::Agent agent;
-  if (!agent.open()) {
-    std::fprintf(stderr, "agent: no second serial port\n");
+  if (!agent.open(connects ? argv[2] : nullptr)) {
+    std::fprintf(stderr, "guest-agent: no %s\n", connects ? argv[2] : "second serial port");
     return 1;
   }
   agent.run();

@@ -1,10 +1,13 @@
 #include "agent/channel.h"
 
 #include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <termios.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstring>
 
 namespace fallow::guests {
 
@@ -36,6 +39,18 @@ bool Channel::open(const char* path) {
   return tcsetattr(fd_, TCSANOW, &settings) == 0;
 }
 
+bool Channel::connect(const char* path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (std::strlen(path) >= sizeof address.sun_path) {
+    return false;
+  }
+  std::strcpy(address.sun_path, path);
+  fd_ = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  return fd_ >= 0 &&
+         ::connect(fd_, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
+}
+
 void Channel::send(std::string_view line) const {
   std::string bytes(line);
   bytes += '\n';
@@ -48,12 +63,13 @@ void Channel::send(std::string_view line) const {
   }
 }
 
-void Channel::receive() {
+bool Channel::receive() {
   char bytes[512];
   const ssize_t count = ::read(fd_, bytes, sizeof(bytes));
   if (count > 0) {
     received_.add({bytes, static_cast<std::size_t>(count)});
   }
+  return count > 0 || (count < 0 && errno == EINTR);
 }
 
 }  // namespace fallow::guests

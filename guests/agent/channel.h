@@ -1,4 +1,4 @@
-// Lines over a serial port, for the agent's own thread.
+// Lines over a serial port or a Unix socket, for the agent's own thread.
 #pragma once
 
 #include <optional>
@@ -24,12 +24,14 @@ class Channel {
  public:
   // Opens the port raw: no echo, no translation. False when it cannot.
   bool open(const char* path);
+  // Connects to a Unix socket. False when it cannot.
+  bool connect(const char* path);
   [[nodiscard]] int fd() const { return fd_; }
 
   // Writes the line and its end; waits for the port.
   void send(std::string_view line) const;
-  // Reads what is there.
-  void receive();
+  // Reads what is there. False: the other side has gone.
+  bool receive();
   std::optional<std::string> next_line() { return received_.next(); }
 
  private:

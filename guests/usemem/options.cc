@@ -51,23 +51,29 @@ std::variant<UsememOptions, std::string> parse_usemem_options(
   add_block(table, "--max", options.max_bytes);
   table.count("--seed", options.seed);
   table.flag("--once", options.once);
+  table.flag("--idle", options.idle);
   if (std::string error = table.parse(arguments); !error.empty()) {
     return error;
   }
   if (options.max_bytes < options.step_bytes) {
     return table.wrong("--max must not be smaller than --step");
   }
+  if (options.once && options.idle) {
+    return table.wrong("with --once the last block is given back: take --once or --idle");
+  }
   return options;
 }
 
 std::string_view usemem_help() {
-  return "usemem [--step SIZE] [--max SIZE] [--seed N] [--once]\n"
+  return "usemem [--step SIZE] [--max SIZE] [--seed N] [--once] [--idle]\n"
          "Allocates a block of SIZE (128M), writes it page by page, reads it back and verifies "
          "it,\n"
          "frees it and takes a block larger by one step, up to --max (1G); then goes on over that\n"
-         "one until SIGTERM (or ends there, with --once). Prints 'attempt BYTES' before a block "
-         "is\n"
-         "allocated and 'step BYTES MILLISECONDS' after each pass. Exit codes: 0 stopped or done,\n"
+         "one until SIGTERM (or ends there, with --once; or keeps it and sits idle until SIGTERM,\n"
+         "with --idle, which prints 'phase fill MILLISECONDS' then). Prints 'attempt BYTES' before "
+         "a\n"
+         "block is allocated and 'step BYTES MILLISECONDS' after each pass. Exit codes: 0 stopped "
+         "or done,\n"
          "1 a page came back wrong or memory was refused, 2 wrong use.\n";
 }
 

@@ -14,6 +14,7 @@ struct UsememOptions {
   std::uint64_t max_bytes = std::uint64_t{1} << 30;
   std::uint64_t seed = 1;
   bool once = false;  // stop by itself after the largest block
+  bool idle = false;  // go over the largest block once and then keep it, idle
   bool help = false;
 };
 

@@ -53,6 +53,7 @@ class Usemem {
   explicit Usemem(const UsememOptions& options) : options_(options) {}
 
   int run() {
+    start_ms_ = now_ms();
     Outcome outcome = Outcome::kDone;
     for (std::uint64_t bytes = options_.step_bytes; outcome == Outcome::kDone;) {
       const bool last = bytes + options_.step_bytes > options_.max_bytes;
@@ -80,8 +81,21 @@ class Usemem {
     Outcome outcome = Outcome::kDone;
     do {
       outcome = run_pass(block);
-    } while (for_ever && outcome == Outcome::kDone);
-    return outcome;
+    } while (for_ever && !options_.idle && outcome == Outcome::kDone);
+    return for_ever && outcome == Outcome::kDone ? sit_idle() : outcome;
+  }
+
+  [[nodiscard]] Outcome sit_idle() const {
+    print_phase("fill", now_ms() - start_ms_);
+    // Blocked but while it sleeps: none may come between its look and its sleep.
+    sigset_t all;
+    sigset_t before;
+    sigfillset(&all);
+    sigprocmask(SIG_BLOCK, &all, &before);
+    while (stop_requested == 0) {
+      sigsuspend(&before);
+    }
+    return Outcome::kStopped;
   }
 
   Outcome run_pass(Block& block) {
@@ -124,6 +138,7 @@ class Usemem {
   }
 
   const UsememOptions options_;
+  std::uint64_t start_ms_ = 0;
   std::uint64_t passes_ = 0;
   std::uint64_t verified_pages_ = 0;
 };
