@@ -4,13 +4,29 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/result.h"
+#include "policy/miss_ratio_curve.h"
 
 namespace fallow::policy {
+
+// What is known of a VM's pages beyond its RAM, besides what passes through memory. What is counted
+// fades: each interval counts a part of what the one after it does (kFade).
+struct Demand {
+  static constexpr double kFade = 0.85;
+
+  bool known = false;
+  double memory_reads = 0;   // pages read back from memory, of late
+  double backing_reads = 0;  // pages read back from the backing store, of late
+  std::uint64_t backing_pages = 0;
+  // Of all that the VM uses, by the size of RAM and frames together; empty: not known.
+  std::optional<MissRatioCurve> curve{};
+  std::uint64_t ram_pages = 0;  // where on the curve its RAM ends
+};
 
 // One VM's statistics (004, Table 2.1). Pages; counters of one interval, but for `cumul_`.
 struct VmStatistics {
@@ -20,6 +36,7 @@ struct VmStatistics {
   std::uint64_t puts_total = 0;
   std::uint64_t puts_succ = 0;
   std::uint64_t cumul_puts_failed = 0;
+  Demand demand{};
 };
 
 struct NodeStatistics {

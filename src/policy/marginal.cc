@@ -1,0 +1,193 @@
+#include "policy/marginal.h"
+
+#include <algorithm>
+#include <cstdio>
+
+namespace fallow::policy {
+namespace {
+
+// Frames of one VM that are worth the same.
+struct Segment {
+  std::size_t vm = 0;
+  std::uint64_t frames = 0;
+  double worth = 0;  // reads of the backing store that each saves, of late
+};
+
+// Pages beyond the VM's RAM: as many frames would save it every read of the backing store.
+std::uint64_t wanted(const VmStatistics& vm) {
+  return vm.used + vm.demand.backing_pages;
+}
+
+double reads(const VmStatistics& vm) {
+  return vm.demand.memory_reads + vm.demand.backing_reads;
+}
+
+std::string number(double value) {
+  char text[32];
+  std::snprintf(text, sizeof text, value < 10 ? "%.2f" : "%.0f", value);
+  return text;
+}
+
+// How many of the reads so many frames save, 0 to 1, by the curve.
+double saved_by(const Demand& demand, std::uint64_t frames) {
+  const double none = demand.curve->miss_ratio_at(demand.ram_pages);
+  return none <= 0 ? 0 : 1 - demand.curve->miss_ratio_at(demand.ram_pages + frames) / none;
+}
+
+struct Corner {
+  std::uint64_t frames = 0;
+  double saved = 0;
+};
+
+// The curve's upper convex hull from no frames to all that are wanted. A memory that keeps what it
+// has does as well as the straight line between two sizes, whatever least recently used would do.
+std::vector<Corner> hull_of(const VmStatistics& vm) {
+  const Demand& demand = vm.demand;
+  const std::uint64_t all = wanted(vm);
+  std::vector<Corner> corners = {{0, 0}};
+  if (demand.curve) {
+    for (const MissRatioCurve::Point& point : demand.curve->points()) {
+      if (point.pages > demand.ram_pages && point.pages - demand.ram_pages < all) {
+        const std::uint64_t frames = point.pages - demand.ram_pages;
+        corners.push_back({frames, saved_by(demand, frames)});
+      }
+    }
+  }
+  corners.push_back({all, 1});
+  std::vector<Corner> hull;
+  const auto slope = [](const Corner& from, const Corner& to) {
+    return (to.saved - from.saved) / static_cast<double>(to.frames - from.frames);
+  };
+  for (const Corner& corner : corners) {
+    while (hull.size() > 1 &&
+           slope(hull[hull.size() - 2], hull.back()) <= slope(hull[hull.size() - 2], corner)) {
+      hull.pop_back();
+    }
+    hull.push_back(corner);
+  }
+  return hull;
+}
+
+// The VM that was to have most of what it wants comes first among equals, so that one is served
+// whole and frames do not go back and forth.
+double precedence(const VmStatistics& vm) {
+  const std::uint64_t all = wanted(vm);
+  const double served = static_cast<double>(std::min(vm.target, all)) / static_cast<double>(all);
+  return 1 + (Marginal::kStay - 1) * served;
+}
+
+std::vector<Segment> segments_of(const NodeStatistics& statistics) {
+  std::vector<Segment> segments;
+  for (std::size_t i = 0; i < statistics.vms.size(); ++i) {
+    const VmStatistics& vm = statistics.vms[i];
+    if (wanted(vm) == 0) {
+      continue;
+    }
+    const std::vector<Corner> hull = hull_of(vm);
+    const double all_reads = reads(vm) * precedence(vm);
+    for (std::size_t corner = 1; corner < hull.size(); ++corner) {
+      const std::uint64_t frames = hull[corner].frames - hull[corner - 1].frames;
+      const double saved = (hull[corner].saved - hull[corner - 1].saved) * all_reads;
+      segments.push_back({i, frames, saved / static_cast<double>(frames)});
+    }
+  }
+  std::stable_sort(segments.begin(), segments.end(), [](const Segment& left, const Segment& right) {
+    return left.worth > right.worth;
+  });
+  return segments;
+}
+
+std::string reason_of(const VmStatistics& vm, std::uint64_t target) {
+  const std::uint64_t all = wanted(vm);
+  const double each = all == 0 ? 0 : reads(vm) / static_cast<double>(all);
+  const std::string who =
+      std::to_string(all) + " pages beyond its RAM, each read " + number(each) + " times of late";
+  if (target >= all) {
+    return who + ": it gets all that it wants";
+  }
+  const double gain = each * static_cast<double>(std::min(all - target, target / 10));
+  return who + ": " + std::to_string(target) +
+         " frames, as others' are worth more; 10% more would " + "have saved " + number(gain) +
+         " reads of the backing store";
+}
+
+// By worth, after a floor for each.
+std::vector<Decision> by_worth(const NodeStatistics& statistics) {
+  const std::size_t count = statistics.vms.size();
+  std::vector<std::uint64_t> targets;
+  std::uint64_t left = statistics.total;
+  for (const VmStatistics& vm : statistics.vms) {
+    const std::uint64_t floor = statistics.total / (count * Marginal::kFloorParts);
+    targets.push_back(std::min(wanted(vm), floor));
+    left -= targets.back();
+  }
+  std::vector<std::uint64_t> from_floor = targets;
+  for (const Segment& segment : segments_of(statistics)) {
+    // The floor has paid for the VM's first frames.
+    const std::uint64_t paid = std::min(segment.frames, from_floor[segment.vm]);
+    from_floor[segment.vm] -= paid;
+    const std::uint64_t given = std::min(segment.frames - paid, left);
+    targets[segment.vm] += given;
+    left -= given;
+  }
+  std::vector<Decision> decisions;
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::string reason = reason_of(statistics.vms[i], targets[i]);
+    decisions.push_back({statistics.vms[i].id, targets[i] + left / count, reason});
+  }
+  return decisions;
+}
+
+bool short_of_memory(const VmStatistics& vm) {
+  return vm.puts_total > vm.puts_succ || vm.demand.backing_pages > 0;
+}
+
+std::vector<Decision> all_to_all(const NodeStatistics& statistics) {
+  std::vector<Decision> decisions;
+  for (const VmStatistics& vm : statistics.vms) {
+    decisions.push_back(
+        {vm.id, statistics.total,
+         "nobody is short: it may hold all " + std::to_string(statistics.total) + " pages"});
+  }
+  return decisions;
+}
+
+}  // namespace
+
+std::vector<Decision> Marginal::decide(const NodeStatistics& statistics) const {
+  double all_reads = 0;
+  bool known = true;
+  for (const VmStatistics& vm : statistics.vms) {
+    all_reads += reads(vm);
+    known = known && (vm.demand.known || vm.used == 0);
+  }
+  if (std::none_of(statistics.vms.begin(), statistics.vms.end(), short_of_memory)) {
+    return all_to_all(statistics);
+  }
+  if (known && all_reads >= kReadsLeast) {
+    return by_worth(statistics);
+  }
+  std::vector<Decision> decisions = fallback_.decide(statistics);
+  for (Decision& decision : decisions) {
+    decision.reason = (known ? "too few reads so far to judge by, so as smart-alloc: "
+                             : "not every VM's reads are known, so as smart-alloc: ") +
+                      decision.reason;
+  }
+  return decisions;
+}
+
+std::vector<Decision> Marginal::start(const NodeStatistics& statistics) const {
+  std::vector<Decision> decisions;
+  for (const VmStatistics& vm : statistics.vms) {
+    decisions.push_back({vm.id, vm.target,
+                         "starts with " + std::to_string(vm.target) + " of " +
+                             std::to_string(statistics.total) + " pages"});
+  }
+  return decisions;
+}
+
+std::uint64_t Marginal::initial_target(std::uint64_t total, std::uint64_t /*vm_count*/) const {
+  return total;
+}
+
+}  // namespace fallow::policy

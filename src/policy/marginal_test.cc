@@ -1,0 +1,136 @@
+#include "policy/marginal.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <random>
+
+namespace fallow::policy {
+namespace {
+
+using testing::HasSubstr;
+
+VmStatistics vm(const std::string& id, std::uint64_t used, std::uint64_t backing, double memory,
+                double missed) {
+  VmStatistics vm{.id = id, .target = used, .used = used};
+  vm.demand = {
+      .known = true, .memory_reads = memory, .backing_reads = missed, .backing_pages = backing};
+  return vm;
+}
+
+std::uint64_t sum_of(const std::vector<Decision>& decisions) {
+  std::uint64_t sum = 0;
+  for (const Decision& decision : decisions) {
+    sum += decision.target;
+  }
+  return sum;
+}
+
+TEST(Marginal, letsEveryoneHaveAllWhileNobodyIsShort) {
+  const auto decisions = Marginal().decide({1000, {vm("a", 100, 0, 500, 0), vm("b", 0, 0, 0, 0)}});
+  EXPECT_EQ(decisions[0].target, 1000u);
+  EXPECT_EQ(decisions[1].target, 1000u);
+}
+
+TEST(Marginal, givesFramesToThePagesThatAreReadMost) {
+  // Each page of b's is read twice as often as a's.
+  const auto decisions =
+      Marginal().decide({800, {vm("a", 400, 400, 400, 400), vm("b", 300, 300, 300, 900)}});
+  EXPECT_EQ(decisions[1].target, 600u);
+  EXPECT_EQ(decisions[0].target, 200u);
+  EXPECT_THAT(decisions[1].reason, HasSubstr("600 pages beyond its RAM, each read 2.00 times of "
+                                             "late: it gets all that it wants"));
+  EXPECT_THAT(decisions[0].reason, HasSubstr("10% more would have saved 20 reads"));
+}
+
+TEST(Marginal, servesOneOfEqualsWholeAndStaysWithIt) {
+  const auto first =
+      Marginal().decide({900, {vm("a", 450, 350, 450, 350), vm("b", 450, 350, 450, 350)}});
+  EXPECT_EQ(first[0].target, 800u);
+  EXPECT_EQ(first[1].target, 100u);
+  // The other one's pages were read a little more often, which is not worth moving for.
+  const auto later =
+      Marginal().decide({900, {vm("a", 800, 0, 800, 0), vm("b", 100, 700, 100, 860)}});
+  EXPECT_EQ(later[0].target, 800u);
+  const auto much_later =
+      Marginal().decide({900, {vm("a", 800, 0, 800, 0), vm("b", 100, 700, 100, 1500)}});
+  EXPECT_EQ(much_later[1].target, 800u);
+}
+
+TEST(Marginal, taxesWhatIsNotTouched) {
+  const auto decisions =
+      Marginal().decide({1000, {vm("idle", 900, 100, 0, 0), vm("works", 100, 500, 100, 900)}});
+  EXPECT_EQ(decisions[1].target, 600u);
+  EXPECT_EQ(decisions[0].target, 400u);
+}
+
+TEST(Marginal, leavesAFloorToAll) {
+  const auto decisions =
+      Marginal().decide({1600, {vm("a", 1600, 400, 9000, 100), vm("b", 0, 1000, 0, 100)}});
+  EXPECT_EQ(decisions[1].target, 100u);  // an eighth of its equal share
+  EXPECT_EQ(decisions[0].target, 1500u);
+}
+
+TEST(Marginal, goesByTheCurveWhereItBends) {
+  // Half of a's reads are of a tenth of its pages.
+  VmStatistics bent = vm("a", 0, 1000, 0, 1000);
+  bent.demand.ram_pages = 500;
+  bent.demand.curve = MissRatioCurve({{0, 1.0}, {500, 0.8}, {600, 0.4}, {1500, 0.0}});
+  const auto decisions = Marginal().decide({500, {bent, vm("b", 0, 1000, 0, 1500)}});
+  // a's first 100 save 5 each, b's all 1.5, a's others 0.56.
+  EXPECT_EQ(decisions[0].target, 100u);
+  EXPECT_EQ(decisions[1].target, 400u);
+}
+
+// Under least recently used nothing would hit until all fits; a memory that keeps what it has does
+// not fall off that cliff.
+TEST(Marginal, takesACliffForASlope) {
+  VmStatistics cliff = vm("a", 0, 1000, 0, 1000);
+  cliff.demand.ram_pages = 500;
+  cliff.demand.curve = MissRatioCurve({{0, 1.0}, {1499, 1.0}, {1500, 0.0}});
+  const auto decisions = Marginal().decide({500, {cliff, vm("b", 0, 1000, 0, 900)}});
+  EXPECT_EQ(decisions[0].target + decisions[1].target, 500u);
+  EXPECT_GT(decisions[0].target, 450u);
+}
+
+TEST(Marginal, fallsBackOnSmartAllocAndSaysSo) {
+  VmStatistics failing = vm("a", 100, 0, 0, 0);
+  failing.puts_total = 10;
+  const auto thin = Marginal().decide({1000, {failing, vm("b", 100, 10, 3, 0)}});
+  EXPECT_EQ(thin[0].target, 120u);
+  EXPECT_THAT(thin[0].reason, HasSubstr("too few reads so far to judge by, so as smart-alloc: 10 "
+                                        "puts failed"));
+  VmStatistics silent = vm("c", 100, 10, 0, 0);
+  silent.demand.known = false;
+  const auto stale = Marginal().decide({1000, {vm("a", 100, 100, 500, 500), silent}});
+  EXPECT_THAT(stale[0].reason, HasSubstr("not every VM's reads are known"));
+}
+
+TEST(Marginal, neverGivesOutMoreThanThereIsNorLess) {
+  std::mt19937 random(5);
+  const auto up_to = [&](std::uint64_t most) { return random() % (most + 1); };
+  for (int round = 0; round < 2000; ++round) {
+    NodeStatistics statistics{.total = 1 + up_to(5000), .vms = {}};
+    const std::uint64_t count = 1 + up_to(8);
+    for (std::uint64_t i = 0; i < count; ++i) {
+      VmStatistics one = vm("vm" + std::to_string(i), up_to(statistics.total / count), up_to(3000),
+                            static_cast<double>(up_to(1000)), static_cast<double>(up_to(1000)));
+      one.target = up_to(statistics.total);
+      if (up_to(1) == 1) {
+        one.demand.ram_pages = up_to(2000);
+        const std::uint64_t knee = 1 + up_to(3000);
+        one.demand.curve = MissRatioCurve({{0, 1.0}, {knee, 0.5}, {knee + 1 + up_to(3000), 0.1}});
+      }
+      statistics.vms.push_back(one);
+    }
+    statistics.vms[0].demand.backing_pages += 1;
+    statistics.vms[0].demand.backing_reads += Marginal::kReadsLeast;
+    const auto decisions = Marginal().decide(statistics);
+    ASSERT_EQ(decisions.size(), count);
+    ASSERT_LE(sum_of(decisions), statistics.total);
+    ASSERT_GT(sum_of(decisions) + count, statistics.total);
+  }
+}
+
+}  // namespace
+}  // namespace fallow::policy
