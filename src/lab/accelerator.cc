@@ -22,7 +22,7 @@ Result<HostProbe> boot_once(LabLoop& loop, const GuestImage& image, Accelerator 
   settings.qemu.kernel_path = image.kernel_path;
   settings.qemu.initramfs_path = image.initramfs_path;
   const std::uint64_t start_ms = loop.now_ms();
-  auto machine = VirtualMachine::start(loop, settings);
+  auto machine = start_machine(loop, settings);
   if (!machine) {
     return machine.error();
   }

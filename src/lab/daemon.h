@@ -18,6 +18,7 @@ struct DaemonSettings {
   std::uint64_t interval_ms = 1000;
   std::string demotion = "off";  // as in the daemon's configuration
   std::string first_policy = "no-tmem";
+  std::string backing_speed = "disk";  // as in the daemon's configuration
 };
 
 // The daemon's configuration file.

@@ -1,16 +1,24 @@
 // fallow-lab: scenarios with real VMs. This file only reads the command line and hands over.
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <filesystem>
 #include <map>
 
+#include "base/disk_speed.h"
+#include "base/temp_dir.h"
 #include "base/text.h"
 #include "base/units.h"
+#include "lab/campaign.h"
 #include "lab/policy_list.h"
 #include "lab/report_html.h"
 #include "lab/report_text.h"
+#include "lab/scenario_files.h"
+#include "lab/scenario_report.h"
 #include "lab/single_machine.h"
 #include "lab/usemem_run.h"
+#include "lab/workloads.h"
 
 namespace fallow::lab {
 namespace {
@@ -23,7 +31,26 @@ constexpr std::uint64_t kMachineRamMax = std::uint64_t{1} << 40;
 constexpr std::uint64_t kNsPerMs = 1'000'000;
 constexpr std::uint64_t kIntervalMsMin = 10;
 
+// Of `run`, `report` and `compare`.
+struct CampaignOptions {
+  std::vector<std::string> scenarios;
+  bool all = false;
+  std::string guest = "process";
+  double scale = 0.0625;
+  std::string policies;
+  std::uint64_t repetitions = 0;
+  std::string backing;
+  std::string demotion;
+  std::uint64_t seed = 0;
+  std::string data;
+  std::string out = "build/lab/runs";
+  bool anew = false;
+  std::string left;
+  std::string right;
+};
+
 struct Options {
+  CampaignOptions campaign;
   double scale = 0.25;
   std::string policies = "no-tmem,greedy,static-alloc,reconf-static,smart-alloc:P=2";
   std::string interval;  // empty: 1 s times the scale
@@ -165,8 +192,178 @@ int run_machine(const Options& options) {
   return result->exit_code == 0 ? 0 : kExitFailed;
 }
 
-int list() {
-  std::puts("usemem  004, Table 2.2: three VMs allocate ever larger blocks, the third later");
+std::string runs_path(const std::string& folder) {
+  return folder + "/runs.jsonl";
+}
+
+std::uint64_t host_bytes() {
+  return static_cast<std::uint64_t>(::sysconf(_SC_PHYS_PAGES)) * kPageSize;
+}
+
+Result<std::vector<Scenario>> chosen_scenarios(const CampaignOptions& options) {
+  const std::string folder = scenario_folder(own_folder().string());
+  if (options.all != options.scenarios.empty()) {
+    return invalid("name the scenarios to run, or say --all");
+  }
+  if (options.all) {
+    return load_all_scenarios(folder);
+  }
+  std::vector<Scenario> chosen;
+  for (const std::string& word : options.scenarios) {
+    auto scenario = load_named_scenario(folder, word);
+    FALLOW_TRY(scenario);
+    chosen.push_back(*std::move(scenario));
+  }
+  return chosen;
+}
+
+Status apply(const CampaignOptions& options, Scenario& scenario) {
+  auto small = scaled(scenario, options.scale);
+  FALLOW_TRY(small);
+  scenario = *std::move(small);
+  if (!options.backing.empty()) {
+    const auto speed = DiskSpeed::parse(options.backing);
+    FALLOW_TRY(speed);
+    scenario.backing = speed->spec();
+  }
+  if (!options.demotion.empty()) {
+    scenario.demotion = options.demotion;
+  }
+  scenario.seed = options.seed == 0 ? scenario.seed : options.seed;
+  return check_fits(scenario, host_bytes());
+}
+
+Status check_machines(const std::vector<Scenario>& scenarios) {
+  for (const Scenario& scenario : scenarios) {
+    for (const VmPlan& vm : scenario.vms) {
+      for (const RunPlan& run : vm.runs) {
+        if (!find_workload(run.workload)->in_machines) {
+          return invalid(scenario.path + ":" + std::to_string(vm.line) + ": " + run.workload +
+                         " needs programs that the guests' image does not have: use --guest "
+                         "process");
+        }
+      }
+    }
+  }
+  return {};
+}
+
+Result<CampaignSettings> campaign_settings(const Options& options) {
+  CampaignSettings settings{.repetitions = options.campaign.repetitions,
+                            .runs_path = runs_path(options.campaign.out)};
+  auto scenarios = chosen_scenarios(options.campaign);
+  FALLOW_TRY(scenarios);
+  settings.scenarios = *std::move(scenarios);
+  for (Scenario& scenario : settings.scenarios) {
+    FALLOW_TRY(apply(options.campaign, scenario));
+  }
+  if (!options.campaign.policies.empty()) {
+    const auto policies = parse_policies(options.campaign.policies);
+    FALLOW_TRY(policies);
+    settings.policies = *policies;
+  }
+  settings.lab.programs = own_folder().string();
+  settings.lab.data_folder = options.campaign.data;
+  if (options.campaign.guest == "vm") {
+    settings.lab.guest = GuestKind::kMachine;
+    FALLOW_TRY(check_machines(settings.scenarios));
+    if (!options.campaign.data.empty()) {
+      return invalid("--data is for guests that are processes: machines generate theirs");
+    }
+  }
+  return settings;
+}
+
+// What booting a machine takes here.
+Status measure_machines(LabLoop& loop, Progress& progress, const Options& options,
+                        LabSetting& lab) {
+  const auto image = find_guest_image(options.image);
+  FALLOW_TRY(image);
+  lab.image = *image;
+  const TempDir folder;
+  constexpr std::uint64_t kProbeRam = std::uint64_t{256} << 20;
+  const auto probe = probe_host(loop, lab.image, options.accelerator, kProbeRam, folder.path());
+  FALLOW_TRY(probe);
+  lab.accelerator = probe->accelerator;
+  lab.overhead_bytes =
+      (kProbeRam - std::min(kProbeRam, probe->available_bytes)) / kPageSize * kPageSize;
+  progress.say("accelerator: " + describe(lab.accelerator) + "; a guest keeps " +
+               format_size(lab.overhead_bytes) + " to itself, which it is given besides its RAM");
+  return {};
+}
+
+int print_report(const std::string& folder, bool json) {
+  const auto records = read_run_records(runs_path(folder));
+  if (!records) {
+    return report(records.error());
+  }
+  if (records->empty()) {
+    return report(invalid("no runs in " + runs_path(folder) + ": see `fallow-lab run`"));
+  }
+  const auto scenarios = summarize(*records);
+  const auto all = findings(scenarios);
+  std::fputs((json ? to_json(scenarios, all) : to_table(scenarios) + "\n" + to_text(all)).c_str(),
+             stdout);
+  std::fflush(stdout);
+  if (const Status written = write_report(*records, folder); !written) {
+    return report(written.error());
+  }
+  const auto path = std::filesystem::absolute(folder + "/report.html").lexically_normal();
+  std::fprintf(json ? stderr : stdout, "report: %s\n", path.c_str());
+  return 0;
+}
+
+int run_scenarios(const Options& options) {
+  auto settings = campaign_settings(options);
+  if (!settings) {
+    return report(settings.error());
+  }
+  std::error_code error;
+  std::filesystem::create_directories(options.campaign.out, error);
+  if (options.campaign.anew) {
+    std::filesystem::remove(settings->runs_path, error);
+  }
+  auto loop = LabLoop::create();
+  if (!loop) {
+    return report(loop.error());
+  }
+  Status status;
+  {
+    Progress progress;
+    if (settings->lab.guest == GuestKind::kMachine) {
+      status = measure_machines(**loop, progress, options, settings->lab);
+    }
+    if (status) {
+      status = run_campaign(**loop, progress, *settings);
+    }
+  }
+  return status ? print_report(options.campaign.out, options.json) : report(status.error());
+}
+
+int compare_reports(const Options& options) {
+  std::vector<ScenarioSummary> sides[2];
+  for (const int side : {0, 1}) {
+    const std::string& folder = side == 0 ? options.campaign.left : options.campaign.right;
+    const auto records = read_run_records(runs_path(folder));
+    if (!records) {
+      return report(records.error());
+    }
+    if (records->empty()) {
+      return report(invalid("no runs in " + runs_path(folder)));
+    }
+    sides[side] = summarize(*records);
+  }
+  const auto differences = compare(sides[0], sides[1]);
+  std::fputs((options.json ? to_json(differences) : to_table(differences)).c_str(), stdout);
+  return 0;
+}
+
+int list(bool json) {
+  const auto scenarios = load_all_scenarios(scenario_folder(own_folder().string()));
+  if (!scenarios) {
+    return report(scenarios.error());
+  }
+  std::fputs((json ? list_json(*scenarios) : list_table(*scenarios)).c_str(), stdout);
   return 0;
 }
 
@@ -184,8 +381,50 @@ void add_common(CLI::App& command, Options& options) {
       ->capture_default_str();
 }
 
-void add_usemem(CLI::App& run, Options& options) {
-  CLI::App* usemem = run.add_subcommand("usemem", "004, Table 2.2, and Figures 2.6 and 2.7");
+void add_run(CLI::App& app, Options& options) {
+  CampaignOptions& campaign = options.campaign;
+  CLI::App* run = app.add_subcommand(
+      "run", "run scenarios under policies; what was run already is not run again");
+  run->add_option("scenarios", campaign.scenarios, "names (see list), or paths of TOML files");
+  run->add_flag("--all", campaign.all, "all scenarios of the list");
+  run->add_option("--guest", campaign.guest, "process (under the pager, native speed) or vm (QEMU)")
+      ->check(CLI::IsMember({"process", "vm"}))
+      ->capture_default_str();
+  run->add_option("--scale", campaign.scale, "factor on all sizes and times")
+      ->capture_default_str();
+  run->add_option("--policies", campaign.policies,
+                  "policies to run in turn (default: the scenario's, or all)");
+  run->add_option("--repetitions", campaign.repetitions, "of each policy (default: the scenario's)")
+      ->check(CLI::Range(1, 1000));
+  run->add_option("--backing", campaign.backing,
+                  "speed of the backing store: hdd, ssd, disk (default: the scenario's)");
+  run->add_option("--demotion", campaign.demotion,
+                  "pages per second moved out of memory for a VM over its target, or off");
+  run->add_option("--seed", campaign.seed, "of the workloads (default: the scenario's)");
+  run->add_option("--data", campaign.data,
+                  "folder of real data sets (gowalla_edges.csv, movielens_small_ratings.csv)");
+  run->add_option("--out", campaign.out, "folder for the runs and the report")
+      ->capture_default_str();
+  run->add_flag("--anew", campaign.anew, "forget what was run already");
+  run->add_flag("--json", options.json, "print the results as JSON instead of a table");
+  add_common(*run, options);
+}
+
+void add_report(CLI::App& app, Options& options) {
+  CLI::App* report = app.add_subcommand("report", "write the report of what was run so far");
+  report->add_option("folder", options.campaign.out, "the folder of the runs")
+      ->capture_default_str();
+  report->add_flag("--json", options.json, "print the results as JSON instead of a table");
+  CLI::App* compare = app.add_subcommand(
+      "compare", "put two folders of runs side by side: which differences exceed the noise");
+  compare->add_option("left", options.campaign.left, "a folder of runs")->required();
+  compare->add_option("right", options.campaign.right, "another")->required();
+  compare->add_flag("--json", options.json, "as JSON instead of a table");
+}
+
+void add_usemem(CLI::App& app, Options& options) {
+  CLI::App* usemem = app.add_subcommand(
+      "usemem", "the usemem scenario in VMs, block by block: 004, Figures 2.6 and 2.7");
   usemem->add_option("--scale", options.scale, "factor on all of the document's sizes")
       ->capture_default_str();
   usemem->add_option("--policies", options.policies, "policies to run in turn")
@@ -227,7 +466,16 @@ void add_vm(CLI::App& app, Options& options) {
 
 int dispatch(const CLI::App& app, const Options& options) {
   if (app.got_subcommand("list")) {
-    return list();
+    return list(options.json);
+  }
+  if (app.got_subcommand("run")) {
+    return run_scenarios(options);
+  }
+  if (app.got_subcommand("report")) {
+    return print_report(options.campaign.out, options.json);
+  }
+  if (app.got_subcommand("compare")) {
+    return compare_reports(options);
   }
   return app.got_subcommand("vm") ? run_machine(options) : run_usemem(options);
 }
@@ -237,12 +485,13 @@ int run(int argc, char** argv) {
   options.daemon = (own_folder() / "fallowd").string();
   options.image = default_image_folder();
   options.pager_library = (own_folder() / "../lib/libfallow_vmm.so").lexically_normal().string();
-  CLI::App app("Runs scenarios with real VMs on a Fallow daemon of its own.", "fallow-lab");
+  CLI::App app("Runs scenarios under policies, on Fallow daemons of its own.", "fallow-lab");
   app.require_subcommand(1);
-  app.add_subcommand("list", "the scenarios");
-  CLI::App* run_command = app.add_subcommand("run", "run a scenario under each policy");
-  run_command->require_subcommand(1);
-  add_usemem(*run_command, options);
+  CLI::App* list_command = app.add_subcommand("list", "the scenarios");
+  list_command->add_flag("--json", options.json, "as JSON instead of a table");
+  add_run(app, options);
+  add_report(app, options);
+  add_usemem(app, options);
   add_vm(app, options);
   try {
     app.parse(argc, argv);

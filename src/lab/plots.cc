@@ -8,6 +8,7 @@
 #include "base/units.h"
 #include "lab/child_process.h"
 #include "lab/report_text.h"
+#include "lab/table.h"
 
 namespace fallow::lab {
 namespace {
@@ -25,21 +26,6 @@ constexpr const char* kBarStyles =
     "set linetype 3 lc rgb '#F0E442'\nset linetype 4 lc rgb '#56B4E9'\n"
     "set linetype 5 lc rgb '#0072B2'\nset linetype 6 lc rgb '#009E73'\n"
     "set linetype 7 lc rgb '#CC79A7'\n";
-
-// In gnuplot's single quotes only a quote itself is special.
-std::string quoted(const std::string& text) {
-  std::string safe;
-  for (const char letter : text) {
-    safe += letter == '\'' ? std::string("''") : std::string(1, letter);
-  }
-  return "'" + safe + "'";
-}
-
-std::string preamble(const std::string& title, int width, int height) {
-  return "set terminal svg noenhanced size " + std::to_string(width) + "," +
-         std::to_string(height) + " font 'sans-serif,12' background rgb 'white'\nset title " +
-         quoted(title) + "\nset grid ytics lc rgb '#dddddd'\nset tics nomirror\nset border 3\n";
-}
 
 // Rows of block sizes, a column for each policy: "?" where nothing was finished.
 std::string time_data(const LabRecord& record, std::size_t machine) {
@@ -71,23 +57,40 @@ std::string frames_curves(const PolicyResult& policy, std::size_t machine) {
   const std::string colour = std::string(" lc rgb '") + kMachineColours[machine] + "'";
   const std::string& name = policy.machines[machine].name;
   const std::string dash = " dt " + std::to_string(kMachineDashes[machine]);
-  return block + " using 1:2 with lines lw 2" + colour + dash + " title " + quoted(name) + ", " +
-         block + " using 1:3 with steps lw 1" + colour + " dt 3 title " + quoted(name + " target");
+  return block + " using 1:2 with lines lw 2" + colour + dash + " title " + plot_quoted(name) +
+         ", " + block + " using 1:3 with steps lw 1" + colour + " dt 3 title " +
+         plot_quoted(name + " target");
 }
 
 }  // namespace
 
+// In gnuplot's single quotes only a quote itself is special.
+std::string plot_quoted(const std::string& text) {
+  std::string safe;
+  for (const char letter : text) {
+    safe += letter == '\'' ? std::string("''") : std::string(1, letter);
+  }
+  return "'" + safe + "'";
+}
+
+std::string plot_preamble(const std::string& title, int width, int height) {
+  return "set terminal svg noenhanced size " + std::to_string(width) + "," +
+         std::to_string(height) + " font 'sans-serif,12' background rgb 'white'\nset title " +
+         plot_quoted(title) +
+         "\nset grid ytics lc rgb '#dddddd'\nset tics nomirror\nset border 3\n";
+}
+
 Plot time_plot(const LabRecord& record, std::size_t machine) {
   const std::string name = record.policies.front().machines[machine].name;
   const std::string title = name + ": running time of usemem by block size";
-  std::string script = preamble(title, 840, 360) + kBarStyles + time_data(record, machine) +
+  std::string script = plot_preamble(title, 840, 360) + kBarStyles + time_data(record, machine) +
                        "set datafile missing '?'\nset style data histograms\n"
                        "set style histogram clustered gap 1\nset ylabel 'seconds'\n"
                        "set yrange [0:*]\nset key below horizontal\nplot ";
   for (std::size_t i = 0; i < record.policies.size(); ++i) {
     const std::string labels = i == 0 ? ":xtic(1)" : "";
     script += (i == 0 ? "" : ", ") + std::string("$times using ") + std::to_string(i + 2) + labels +
-              " title " + quoted(record.policies[i].spec);
+              " title " + plot_quoted(record.policies[i].spec);
   }
   return {title, script + "\n"};
 }
@@ -95,7 +98,7 @@ Plot time_plot(const LabRecord& record, std::size_t machine) {
 Plot frames_plot(const LabRecord& record, const PolicyResult& policy) {
   const std::string title = policy.spec + ": frames of each VM";
   const double share = static_cast<double>(record.conditions.frames_total) / kMachineCount;
-  std::string script = preamble(title, 840, 400);
+  std::string script = plot_preamble(title, 840, 400);
   for (std::size_t i = 0; i < policy.machines.size(); ++i) {
     script += frames_data(policy, i);
   }

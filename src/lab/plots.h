@@ -18,6 +18,11 @@ Plot time_plot(const LabRecord& record, std::size_t machine);
 // Figure 2.7: one plot a policy, frames and target of every VM over time.
 Plot frames_plot(const LabRecord& record, const PolicyResult& policy);
 
+// How every plot begins: size, fonts, title, borders.
+std::string plot_preamble(const std::string& title, int width, int height);
+// As gnuplot takes text.
+std::string plot_quoted(const std::string& text);
+
 // The plot as an <svg> element.
 Result<std::string> render(const Plot& plot, const std::string& folder);
 

@@ -68,8 +68,8 @@ std::vector<std::string> qemu_command(const QemuSettings& settings) {
                                  ? "memory-backend-memfd"
                                  : "memory-backend-file,mem-path=" + escaped(settings.memory_path);
   append(command, {"-m", ram + "B", "-object", memory + ",id=ram,share=on,size=" + ram});
-  append(command,
-         {"-smp", "1", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"});
+  append(command, {"-smp", std::to_string(settings.cpus), "-nodefaults", "-no-user-config",
+                   "-display", "none", "-no-reboot"});
   append(command, {"-kernel", settings.kernel_path, "-initrd", settings.initramfs_path, "-append",
                    kernel_command_line(settings.accelerator)});
   append(command, {"-chardev", "file,id=console,path=" + escaped(settings.console_path), "-serial",

@@ -17,6 +17,7 @@ std::string short_name(Accelerator accelerator);
 struct QemuSettings {
   Accelerator accelerator = Accelerator::kTcg;
   std::uint64_t ram_bytes = 0;
+  std::uint32_t cpus = 1;
   std::string kernel_path{};
   std::string initramfs_path{};
   std::string console_path{};    // a file that takes the guest's console

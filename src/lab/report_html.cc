@@ -1,55 +1,17 @@
 #include "lab/report_html.h"
 
 #include <filesystem>
-#include <fstream>
 
 #include "base/temp_dir.h"
 #include "base/text.h"
 #include "lab/plots.h"
 #include "lab/report_text.h"
+#include "lab/table.h"
 
 namespace fallow::lab {
 namespace {
 
 constexpr std::size_t kThird = 2;
-
-constexpr const char* kHead =
-    "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n"
-    "<title>Fallow: the usemem scenario</title>\n<style>\n"
-    "body{font:15px/1.45 sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#111}\n"
-    "table{border-collapse:collapse;margin:1rem 0}\n"
-    "td,th{padding:.2rem .6rem;border-bottom:1px solid #ccc;text-align:right}\n"
-    "td.l,th.l{text-align:left}\nsvg{max-width:100%;height:auto;break-inside:avoid}\n"
-    "figure{margin:1rem 0;break-inside:avoid}\n@media print{body{margin:0;max-width:none}}\n"
-    "</style></head><body>\n";
-
-std::string escaped(const std::string& text) {
-  std::string safe;
-  for (const char letter : text) {
-    switch (letter) {
-      case '&':
-        safe += "&amp;";
-        break;
-      case '<':
-        safe += "&lt;";
-        break;
-      case '>':
-        safe += "&gt;";
-        break;
-      default:
-        safe += letter;
-    }
-  }
-  return safe;
-}
-
-std::string left_cell(const std::string& text) {
-  return "<td class=\"l\">" + escaped(text) + "</td>";
-}
-
-std::string cell(const std::string& text) {
-  return "<td>" + escaped(text) + "</td>";
-}
 
 std::string percent(double part) {
   return decimal(part * 100, 0) + "%";
@@ -58,7 +20,7 @@ std::string percent(double part) {
 std::string conditions_table(const LabRecord& record) {
   std::string html = "<table>\n";
   for (const Condition& condition : describe_conditions(record.conditions)) {
-    html += "<tr>" + left_cell(condition.name) + left_cell(condition.value) + "</tr>\n";
+    html += "<tr>" + html_text_cell(condition.name) + html_text_cell(condition.value) + "</tr>\n";
   }
   return html + "</table>\n";
 }
@@ -68,10 +30,12 @@ std::string shares_table(const LabRecord& record) {
       "<table><tr><th class=\"l\">policy</th><th>peak frames of vm3</th><th>of a third</th>"
       "<th>settled at</th><th>vm3 starts (s)</th><th>whole run (s)</th></tr>\n";
   for (const PolicyResult& policy : record.policies) {
-    html += "<tr>" + left_cell(policy.spec) + cell(std::to_string(peak_frames(policy, kThird))) +
-            cell(percent(peak_share(record, policy, kThird))) +
-            cell(percent(settled_share(record, policy, kThird))) +
-            cell(decimal(policy.third_start_s, 1)) + cell(decimal(policy.seconds, 1)) + "</tr>\n";
+    html += "<tr>" + html_text_cell(policy.spec) +
+            html_cell(std::to_string(peak_frames(policy, kThird))) +
+            html_cell(percent(peak_share(record, policy, kThird))) +
+            html_cell(percent(settled_share(record, policy, kThird))) +
+            html_cell(decimal(policy.third_start_s, 1)) + html_cell(decimal(policy.seconds, 1)) +
+            "</tr>\n";
   }
   return html + "</table>\n";
 }
@@ -86,14 +50,14 @@ std::string times_head(const std::vector<std::uint64_t>& sizes) {
 
 std::string times_row(const PolicyResult& policy, const MachineResult& machine,
                       const std::vector<std::uint64_t>& sizes) {
-  std::string html = "<tr>" + left_cell(policy.spec) + left_cell(machine.name);
+  std::string html = "<tr>" + html_text_cell(policy.spec) + html_text_cell(machine.name);
   for (const std::uint64_t bytes : sizes) {
     const double seconds = step_seconds(machine, bytes);
-    html += cell(seconds < 0 ? "–" : decimal(seconds, 2));
+    html += html_cell(seconds < 0 ? "–" : decimal(seconds, 2));
   }
   for (const std::uint64_t count :
        {machine.pages_out, machine.pages_in, machine.memory_writes, machine.backing_writes}) {
-    html += cell(std::to_string(count));
+    html += html_cell(std::to_string(count));
   }
   return html + "</tr>\n";
 }
@@ -115,13 +79,6 @@ std::string figures_html(const std::vector<std::string>& figures) {
     html += "<figure>" + figure + "</figure>\n";
   }
   return html;
-}
-
-Status write_file(const std::string& path, const std::string& text) {
-  std::ofstream file(path, std::ios::binary | std::ios::trunc);
-  file << text;
-  file.close();
-  return file ? Status() : failed("cannot write " + path);
 }
 
 Result<ReportFigures> draw(const LabRecord& record) {
@@ -147,12 +104,12 @@ Result<ReportFigures> draw(const LabRecord& record) {
 }  // namespace
 
 std::string to_html(const LabRecord& record, const ReportFigures& figures) {
-  return kHead + std::string("<h1>Fallow: the usemem scenario</h1>\n") +
+  return html_head("Fallow: the usemem scenario") +
          "<p>Three VMs allocate ever larger blocks, write them and verify what they read back. "
          "The third starts when the others are already short of memory. Each policy divides the "
          "same frames among them; under <b>no-tmem</b> every swapped page goes to the backing "
          "file.</p>\n<p><b>Accelerator: " +
-         escaped(record.conditions.accelerator) + ".</b></p>\n<h2>Conditions</h2>\n" +
+         html_escaped(record.conditions.accelerator) + ".</b></p>\n<h2>Conditions</h2>\n" +
          conditions_table(record) +
          "<h2>The third VM's share</h2>\n<p>Its equal share is a third of the node's frames. "
          "'Settled' is the mean over the last third of the time in which all three ran.</p>\n" +
@@ -171,14 +128,14 @@ Status write_report(const LabRecord& record, const std::string& folder) {
     return failed("cannot make the folder " + folder + ": " + error.message());
   }
   // The data first: they are whole even if a plot cannot be drawn.
-  FALLOW_TRY(write_file(folder + "/frames.csv", frames_csv(record)));
-  FALLOW_TRY(write_file(folder + "/steps.csv", steps_csv(record)));
-  FALLOW_TRY(write_file(folder + "/result.json", to_json(record)));
+  FALLOW_TRY(write_text_file(folder + "/frames.csv", frames_csv(record)));
+  FALLOW_TRY(write_text_file(folder + "/steps.csv", steps_csv(record)));
+  FALLOW_TRY(write_text_file(folder + "/result.json", to_json(record)));
   const auto figures = draw(record);
   if (!figures) {
     return figures.error();
   }
-  return write_file(folder + "/report.html", to_html(record, *figures));
+  return write_text_file(folder + "/report.html", to_html(record, *figures));
 }
 
 }  // namespace fallow::lab

@@ -5,40 +5,12 @@
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
+#include "lab/table.h"
 
 namespace fallow::lab {
 namespace {
 
 constexpr std::size_t kThird = 2;
-
-using Row = std::vector<std::string>;
-
-// Columns as wide as they need to be; the first to the left, numbers to the right.
-std::string align(const std::vector<Row>& rows) {
-  std::vector<std::size_t> widths;
-  for (const Row& row : rows) {
-    widths.resize(std::max(widths.size(), row.size()));
-    for (std::size_t i = 0; i < row.size(); ++i) {
-      widths[i] = std::max(widths[i], row[i].size());
-    }
-  }
-  std::string text;
-  for (const Row& row : rows) {
-    std::string line;
-    for (std::size_t i = 0; i < row.size(); ++i) {
-      const std::string pad(widths[i] - row[i].size(), ' ');
-      line += (i == 0 ? "" : "  ") + (i < 2 ? row[i] + pad : pad + row[i]);
-    }
-    line.erase(line.find_last_not_of(' ') + 1);
-    text += line + "\n";
-  }
-  return text;
-}
-
-// A policy's spec holds commas.
-std::string csv_quoted(const std::string& text) {
-  return "\"" + text + "\"";
-}
 
 Row table_row(const LabRecord& record, const PolicyResult& policy, std::size_t machine,
               const std::vector<std::uint64_t>& sizes) {
@@ -109,12 +81,6 @@ nlohmann::json conditions_json(const LabConditions& conditions) {
 
 }  // namespace
 
-std::string decimal(double value, int digits) {
-  char text[64];
-  std::snprintf(text, sizeof(text), "%.*f", digits, value);
-  return text;
-}
-
 std::vector<Condition> describe_conditions(const LabConditions& conditions) {
   const UsememSizes& sizes = conditions.sizes;
   const std::string demotion =
@@ -159,7 +125,7 @@ std::string to_table(const LabRecord& record) {
   return "accelerator: " + record.conditions.accelerator +
          "; scale: " + decimal(record.conditions.sizes.scale, 4) +
          "\nSeconds for one pass over a block of each size (median); '-': not finished.\n" +
-         align(rows);
+         aligned(rows);
 }
 
 std::string frames_csv(const LabRecord& record) {

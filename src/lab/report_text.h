@@ -25,7 +25,4 @@ std::string steps_csv(const LabRecord& record);
 
 std::string to_json(const LabRecord& record);
 
-// "1.25"
-std::string decimal(double value, int digits);
-
 }  // namespace fallow::lab

@@ -30,6 +30,13 @@ void print(const GuestLine& line) {
       std::printf("step %llu %llu\n", static_cast<unsigned long long>(line.number),
                   static_cast<unsigned long long>(line.milliseconds));
       break;
+    case LineKind::kPhase:
+      std::printf("phase %s %llu\n", line.text.c_str(),
+                  static_cast<unsigned long long>(line.milliseconds));
+      break;
+    case LineKind::kDone:
+      std::printf("done %s\n", line.text.c_str());
+      break;
     case LineKind::kError:
       std::printf("error %s\n", line.text.c_str());
       break;
@@ -42,7 +49,7 @@ void print(const GuestLine& line) {
   std::fflush(stdout);
 }
 
-Status run_workload(VirtualMachine& machine, const SingleMachineSettings& settings,
+Status run_workload(Guest& machine, const SingleMachineSettings& settings,
                     SingleMachineResult& result) {
   if (settings.pager_socket.empty()) {
     FALLOW_TRY(machine.command("swapon", kAnswerMsMax));
@@ -79,7 +86,7 @@ Result<SingleMachineResult> run_single_machine(LabLoop& loop,
   machine_settings.qemu.pager_socket = settings.pager_socket;
   machine_settings.qemu.memory_path = settings.memory_path;
   machine_settings.qemu.pager_library = settings.pager_library;
-  auto machine = VirtualMachine::start(loop, machine_settings);
+  auto machine = start_machine(loop, machine_settings);
   if (!machine) {
     return machine.error();
   }

@@ -153,7 +153,7 @@ Status UsememRun::boot_machines() {
     if (!disk) {
       return daemon_->explain(disk.error());
     }
-    auto machine = VirtualMachine::start(loop_, machine_settings(*disk));
+    auto machine = start_machine(loop_, machine_settings(*disk));
     if (!machine) {
       return machine.error();
     }

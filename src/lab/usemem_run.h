@@ -68,7 +68,7 @@ class UsememRun {
   LabRecord record_;
   std::unique_ptr<Daemon> daemon_;
   // After the daemon, so that they are ended first: it still serves their disks then.
-  std::array<std::unique_ptr<VirtualMachine>, kMachineCount> machines_;
+  std::array<std::unique_ptr<Guest>, kMachineCount> machines_;
   std::uint64_t start_ms_ = 0;
 };
 

@@ -44,6 +44,14 @@ GuestLine parse_output(std::string_view line) {
   if (word == "error") {
     return {LineKind::kError, 0, 0, std::string(rest)};
   }
+  if (word == "done") {
+    return {LineKind::kDone, 0, 0, std::string(rest)};
+  }
+  if (word == "phase") {
+    const std::string name(take_word(rest));
+    const auto milliseconds = take_number(rest);
+    return milliseconds ? GuestLine{LineKind::kPhase, 0, *milliseconds, name} : other(line);
+  }
   if (word != "attempt" && word != "step") {
     return other(line);
   }

@@ -15,6 +15,8 @@ enum class LineKind {
   kExited,   // the workload ended; number is its exit code
   kAttempt,  // the workload is about to allocate `number` bytes
   kStep,     // it traversed a block of `number` bytes in `milliseconds`
+  kPhase,    // the part `text` of its work took `milliseconds`
+  kDone,     // all is done and was verified; text has the figures, a checksum among them
   kError,    // it found wrong content or was refused memory; text says what
   kOther,    // anything else that it printed
 };

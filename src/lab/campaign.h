@@ -1,0 +1,41 @@
+// Runs scenarios under policies, each several times, and adds every run to a file as soon as it is
+// over: what is there already is not run again, so an interrupted campaign goes on where it was.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "lab/progress.h"
+#include "lab/run_record.h"
+#include "lab/scenario.h"
+#include "lab/scenario_run.h"
+
+namespace fallow::lab {
+
+// Every policy of 004, chapter 2, with the values of P that it is tried with, and ours.
+const std::vector<std::string>& all_policies();
+
+struct CampaignSettings {
+  std::vector<Scenario> scenarios{};    // scaled
+  std::vector<std::string> policies{};  // empty: each scenario's own, or all
+  std::uint64_t repetitions = 0;        // 0: each scenario's own
+  LabSetting lab{};
+  std::string runs_path{};
+};
+
+// One that is to be made. `scenario` is an index.
+struct PlannedRun {
+  std::size_t scenario = 0;
+  RunKey key{};
+};
+// All of them, in the order in which they are made: a scenario's repetitions are interleaved, so
+// that what changes slowly about the host strikes all policies alike. Pure.
+std::vector<PlannedRun> plan_runs(const CampaignSettings& settings);
+
+// "process", or how machines are run.
+std::string describe(const LabSetting& setting);
+
+Status run_campaign(LabLoop& loop, Progress& progress, const CampaignSettings& settings);
+
+}  // namespace fallow::lab

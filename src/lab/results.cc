@@ -1,0 +1,346 @@
+#include "lab/results.h"
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <map>
+#include <numeric>
+#include <tuple>
+
+#include "lab/table.h"
+
+namespace fallow::lab {
+namespace {
+
+constexpr char kUntuned[] = "marginal";
+constexpr char kGreedy[] = "greedy";
+
+bool is_untuned(const std::string& policy) {
+  return policy.starts_with(kUntuned);
+}
+
+bool is_smart(const std::string& policy) {
+  return policy.starts_with("smart-alloc");
+}
+
+auto place_of(const RunKey& key) {
+  return std::tuple(key.scenario, key.guest, key.backing, key.data, key.scale, key.seed,
+                    key.fingerprint);
+}
+
+using Runs = std::vector<const RunRecord*>;
+
+double figure(const VmRecord& vm, const std::string& name) {
+  const auto found = vm.figures.find(name);
+  return found == vm.figures.end() ? 0 : found->second;
+}
+
+double mean_over(const Runs& runs, const std::function<double(const RunRecord&)>& value) {
+  double sum = 0;
+  for (const RunRecord* run : runs) {
+    sum += value(*run);
+  }
+  return runs.empty() ? 0 : sum / static_cast<double>(runs.size());
+}
+
+Mean mean_over_runs(const Runs& runs, const std::function<double(const RunRecord&)>& value) {
+  std::vector<double> values;
+  for (const RunRecord* run : runs) {
+    values.push_back(value(*run));
+  }
+  return mean_of(values);
+}
+
+double frames_peak(const RunRecord& run, std::size_t vm) {
+  std::uint64_t peak = 0;
+  for (const FramesRecord& frames : run.frames) {
+    peak = std::max(peak, vm < frames.used.size() ? frames.used[vm] : 0);
+  }
+  return static_cast<double>(peak);
+}
+
+VmSummary summarize_vm(const Runs& runs, std::size_t vm, const PolicySummary* ample) {
+  VmSummary summary{.name = runs.front()->vms[vm].name};
+  summary.running_s =
+      mean_over_runs(runs, [vm](const RunRecord& run) { return run.vms[vm].running_s; });
+  if (ample != nullptr && ample->vms[vm].running_s.mean > 0) {
+    summary.slowdown = summary.running_s.mean / ample->vms[vm].running_s.mean;
+  }
+  const double puts =
+      mean_over(runs, [vm](const RunRecord& run) { return figure(run.vms[vm], "puts"); });
+  const double failed =
+      mean_over(runs, [vm](const RunRecord& run) { return figure(run.vms[vm], "puts_failed"); });
+  summary.failed_share = puts > 0 ? failed / puts : 0;
+  summary.frames_peak =
+      mean_over(runs, [vm](const RunRecord& run) { return frames_peak(run, vm); });
+  return summary;
+}
+
+// A workload that was stopped, or that says none, has no checksum to compare.
+bool checksums_agree(const RunRecord& run, const RunRecord& ample) {
+  for (std::size_t vm = 0; vm < std::min(run.vms.size(), ample.vms.size()); ++vm) {
+    const auto& left = run.vms[vm].runs;
+    const auto& right = ample.vms[vm].runs;
+    for (std::size_t i = 0; i < std::min(left.size(), right.size()); ++i) {
+      const bool both = !left[i].checksum.empty() && !right[i].checksum.empty();
+      if (both && left[i].checksum != right[i].checksum) {
+        return false;
+      }
+    }
+  }
+  return true;
+}
+
+PolicySummary summarize_policy(const std::string& policy, const Runs& runs,
+                               const PolicySummary* ample, const RunRecord* ample_run) {
+  PolicySummary summary{.policy = policy};
+  summary.total_s = mean_over_runs(runs, total_running_s);
+  std::vector<double> slowdowns;
+  for (std::size_t vm = 0; vm < runs.front()->vms.size(); ++vm) {
+    summary.vms.push_back(summarize_vm(runs, vm, ample));
+    slowdowns.push_back(summary.vms.back().slowdown);
+  }
+  summary.worst_slowdown = *std::max_element(slowdowns.begin(), slowdowns.end());
+  summary.fairness = jain_index(slowdowns);
+  summary.demotions = mean_over(runs, [](const RunRecord& run) {
+    double sum = 0;
+    for (const VmRecord& vm : run.vms) {
+      sum += figure(vm, "pager_demotions");
+    }
+    return sum;
+  });
+  for (const RunRecord* run : runs) {
+    summary.checksums_agree =
+        summary.checksums_agree && (ample_run == nullptr || checksums_agree(*run, *ample_run));
+  }
+  return summary;
+}
+
+ScenarioSummary summarize_scenario(const Runs& runs) {
+  const RunRecord& first = *runs.front();
+  ScenarioSummary summary{.scenario = first.key.scenario,
+                          .guest = first.key.guest,
+                          .backing = first.key.backing,
+                          .data = first.key.data,
+                          .scale = first.key.scale};
+  std::vector<std::string> order;
+  std::map<std::string, Runs> by_policy;
+  for (const RunRecord* run : runs) {
+    if (!by_policy.contains(run->key.policy)) {
+      order.push_back(run->key.policy);
+    }
+    by_policy[run->key.policy].push_back(run);
+    summary.frames_total = std::max(summary.frames_total, run->frames_total);
+  }
+  std::stable_partition(order.begin(), order.end(),
+                        [](const std::string& policy) { return policy == kAmple; });
+  summary.policies.reserve(order.size());
+  const RunRecord* ample_run = by_policy.contains(kAmple) ? by_policy[kAmple].front() : nullptr;
+  for (const std::string& policy : order) {
+    const PolicySummary* ample = policy == kAmple ? nullptr : find_policy(summary, kAmple);
+    summary.policies.push_back(summarize_policy(policy, by_policy[policy], ample, ample_run));
+  }
+  return summary;
+}
+
+// The policy with the least, of those that `wanted` takes; nullptr: there is none.
+const PolicySummary* best(const ScenarioSummary& scenario,
+                          const std::function<bool(const PolicySummary&)>& wanted) {
+  const PolicySummary* found = nullptr;
+  for (const PolicySummary& policy : scenario.policies) {
+    if (policy.policy != kAmple && wanted(policy) &&
+        (found == nullptr || policy.total_s.mean < found->total_s.mean)) {
+      found = &policy;
+    }
+  }
+  return found;
+}
+
+Finding::Verdict verdict(bool holds) {
+  return holds ? Finding::Verdict::kHolds : Finding::Verdict::kFails;
+}
+
+std::string seconds(double value) {
+  return decimal(value, 2) + " s";
+}
+
+std::string against(const std::string& left, double left_s, const std::string& right,
+                    double right_s) {
+  return left + " " + seconds(left_s) + ", " + right + " " + seconds(right_s) + " (ratio " +
+         decimal(left_s / right_s, 2) + ")";
+}
+
+Finding compare_totals(const std::string& text, const PolicySummary* left,
+                       const PolicySummary* right, double most) {
+  Finding finding{.text = text};
+  if (left != nullptr && right != nullptr) {
+    finding.verdict = verdict(left->total_s.mean <= most * right->total_s.mean);
+    finding.figures = against(left->policy, left->total_s.mean, right->policy, right->total_s.mean);
+  }
+  return finding;
+}
+
+bool tuned(const PolicySummary& policy) {
+  return !is_untuned(policy.policy);
+}
+
+// 004, §2.4.1 to 2.4.3: what holds for every one of its scenarios.
+void document_findings(const ScenarioSummary& scenario, std::vector<Finding>& all) {
+  const PolicySummary* greedy = find_policy(scenario, kGreedy);
+  const PolicySummary* smart =
+      best(scenario, [](const PolicySummary& policy) { return is_smart(policy.policy); });
+  const PolicySummary* slow = find_policy(scenario, "smart-alloc:P=0.25,threshold=64");
+  const std::string name = scenario.scenario + ": ";
+  all.push_back(compare_totals(name + "smart-alloc at its best P beats greedy", smart, greedy, 1));
+  if (scenario.scenario == "scenario-1") {
+    all.push_back(
+        compare_totals(name + "too small a P (0.25%) is worse than greedy", greedy, slow, 1));
+  }
+}
+
+// §2.4.4: "For VM3, the best performance is obtained with static-alloc".
+void late_vm_finding(const ScenarioSummary& scenario, std::vector<Finding>& all) {
+  Finding finding{.text = "scenario-3: static-alloc is best for the late VM (vm3)"};
+  const PolicySummary* fixed = find_policy(scenario, "static-alloc");
+  const PolicySummary* other = nullptr;
+  for (const PolicySummary& policy : scenario.policies) {
+    if (policy.policy != kAmple && policy.policy != "static-alloc" && tuned(policy) &&
+        (other == nullptr || policy.vms.back().running_s.mean < other->vms.back().running_s.mean)) {
+      other = &policy;
+    }
+  }
+  if (fixed != nullptr && other != nullptr) {
+    const double left = fixed->vms.back().running_s.mean;
+    const double right = other->vms.back().running_s.mean;
+    finding.verdict = verdict(left <= right);
+    finding.figures = against("static-alloc", left, other->policy, right);
+  }
+  all.push_back(finding);
+}
+
+// §2.4.3: "VM3 struggles to obtain Tmem pages when using greedy".
+void starved_vm_finding(const ScenarioSummary& scenario, std::vector<Finding>& all) {
+  Finding finding{.text = "usemem: greedy starves the third VM"};
+  const PolicySummary* greedy = find_policy(scenario, kGreedy);
+  if (greedy != nullptr && scenario.frames_total > 0) {
+    const double share =
+        greedy->vms.back().frames_peak /
+        (static_cast<double>(scenario.frames_total) / static_cast<double>(greedy->vms.size()));
+    finding.verdict = verdict(share < 0.75);
+    finding.figures = "its peak is " + decimal(100 * share, 0) + "% of an equal share";
+  }
+  all.push_back(finding);
+}
+
+void untuned_findings(const ScenarioSummary& scenario, std::vector<Finding>& all) {
+  const PolicySummary* ours =
+      best(scenario, [](const PolicySummary& policy) { return is_untuned(policy.policy); });
+  const PolicySummary* theirs = best(scenario, tuned);
+  if (ours == nullptr || theirs == nullptr) {
+    return;
+  }
+  const std::string name = scenario.scenario + ": the untuned policy";
+  all.push_back(compare_totals(name + " takes at most 1.02 of the best tuned one's time", ours,
+                               theirs, 1.02));
+  all.push_back(compare_totals(name + " against greedy", ours, find_policy(scenario, kGreedy), 1));
+  double least = 0;
+  for (const PolicySummary& policy : scenario.policies) {
+    if (policy.policy != kAmple && tuned(policy) && (least == 0 || policy.worst_slowdown < least)) {
+      least = policy.worst_slowdown;
+    }
+  }
+  all.push_back({name + "'s worst slowdown is at most 1.05 of the best policy's",
+                 verdict(ours->worst_slowdown <= 1.05 * least),
+                 decimal(ours->worst_slowdown, 2) + " against " + decimal(least, 2)});
+}
+
+}  // namespace
+
+Mean mean_of(const std::vector<double>& values) {
+  Mean result{.count = values.size()};
+  if (values.empty()) {
+    return result;
+  }
+  const auto count = static_cast<double>(values.size());
+  result.mean = std::accumulate(values.begin(), values.end(), 0.0) / count;
+  double squares = 0;
+  for (const double value : values) {
+    squares += (value - result.mean) * (value - result.mean);
+  }
+  result.deviation = values.size() < 2 ? 0 : std::sqrt(squares / (count - 1));
+  return result;
+}
+
+bool differ(const Mean& left, const Mean& right) {
+  if (left.count < 2 || right.count < 2) {
+    return false;
+  }
+  const auto variance = [](const Mean& mean) {
+    return mean.deviation * mean.deviation / static_cast<double>(mean.count);
+  };
+  return std::abs(left.mean - right.mean) > 2 * std::sqrt(variance(left) + variance(right));
+}
+
+double jain_index(const std::vector<double>& values) {
+  double sum = 0;
+  double squares = 0;
+  for (const double value : values) {
+    sum += value;
+    squares += value * value;
+  }
+  return squares > 0 ? sum * sum / (static_cast<double>(values.size()) * squares) : 0;
+}
+
+std::vector<ScenarioSummary> summarize(const std::vector<RunRecord>& records) {
+  std::vector<decltype(place_of(RunKey{}))> order;
+  std::map<decltype(place_of(RunKey{})), Runs> places;
+  for (const RunRecord& record : records) {
+    const auto place = place_of(record.key);
+    if (record.vms.empty()) {
+      continue;
+    }
+    if (!places.contains(place)) {
+      order.push_back(place);
+    }
+    Runs& runs = places[place];
+    // A record of another number of VMs is not of this scenario, whatever it says.
+    if (runs.empty() || runs.front()->vms.size() == record.vms.size()) {
+      runs.push_back(&record);
+    }
+  }
+  std::vector<ScenarioSummary> all;
+  for (const auto& place : order) {
+    all.push_back(summarize_scenario(places[place]));
+  }
+  return all;
+}
+
+const PolicySummary* find_policy(const ScenarioSummary& scenario, const std::string& policy) {
+  for (const PolicySummary& summary : scenario.policies) {
+    if (summary.policy == policy) {
+      return &summary;
+    }
+  }
+  return nullptr;
+}
+
+std::vector<Finding> findings(const std::vector<ScenarioSummary>& scenarios) {
+  std::vector<Finding> all;
+  for (const ScenarioSummary& scenario : scenarios) {
+    if (scenario.scenario.starts_with("scenario-") || scenario.scenario == "usemem") {
+      document_findings(scenario, all);
+    }
+    if (scenario.scenario == "scenario-3") {
+      late_vm_finding(scenario, all);
+    }
+    if (scenario.scenario == "usemem") {
+      starved_vm_finding(scenario, all);
+    }
+  }
+  for (const ScenarioSummary& scenario : scenarios) {
+    untuned_findings(scenario, all);
+  }
+  return all;
+}
+
+}  // namespace fallow::lab

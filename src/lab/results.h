@@ -1,0 +1,66 @@
+// What the runs of a campaign say together: means, deviations, slowdowns, and what the document
+// found against what was found here.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "lab/run_record.h"
+
+namespace fallow::lab {
+
+struct Mean {
+  std::uint64_t count = 0;
+  double mean = 0;
+  double deviation = 0;  // of a sample; 0 of fewer than two
+};
+Mean mean_of(const std::vector<double>& values);
+// Whether two means differ by more than twice the standard error of their difference. Of single
+// values nothing can be said: false.
+bool differ(const Mean& left, const Mean& right);
+
+struct VmSummary {
+  std::string name{};
+  Mean running_s{};
+  double slowdown = 0;      // against ample RAM; 0: not known
+  double failed_share = 0;  // of its puts
+  double frames_peak = 0;   // the most that it held, mean over the repetitions
+};
+
+// All repetitions of one policy in one scenario.
+struct PolicySummary {
+  std::string policy{};
+  Mean total_s{};  // the VMs' running times together
+  std::vector<VmSummary> vms{};
+  double worst_slowdown = 0;
+  double fairness = 0;  // Jain's index over the slowdowns: 1/n to 1
+  double demotions = 0;
+  bool checksums_agree = true;  // with those under ample RAM
+};
+
+struct ScenarioSummary {
+  std::string scenario{};
+  std::string guest{};
+  std::string backing{};
+  std::string data{};
+  double scale = 1;
+  std::uint64_t frames_total = 0;
+  std::vector<PolicySummary> policies{};  // in the order in which they were first run, ample first
+};
+
+// Runs that differ in anything but policy and repetition are apart.
+std::vector<ScenarioSummary> summarize(const std::vector<RunRecord>& records);
+const PolicySummary* find_policy(const ScenarioSummary& scenario, const std::string& policy);
+
+double jain_index(const std::vector<double>& values);
+
+// A sentence of 004, §2.4, or a promise of ours, and whether it holds here.
+struct Finding {
+  std::string text{};
+  enum class Verdict { kHolds, kFails, kUnknown } verdict = Verdict::kUnknown;
+  std::string figures{};
+};
+std::vector<Finding> findings(const std::vector<ScenarioSummary>& scenarios);
+
+}  // namespace fallow::lab

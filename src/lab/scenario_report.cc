@@ -1,0 +1,383 @@
+#include "lab/scenario_report.h"
+
+#include <array>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "base/temp_dir.h"
+#include "lab/table.h"
+
+namespace fallow::lab {
+namespace {
+
+using Json = nlohmann::json;
+
+// Told apart by colour-blind eyes; after them they repeat with other dashes.
+constexpr std::array<const char*, 4> kColours = {"#0072B2", "#D55E00", "#009E73", "#CC79A7"};
+
+std::string with_deviation(const Mean& mean, int digits) {
+  return decimal(mean.mean, digits) +
+         (mean.count > 1 ? " ± " + decimal(mean.deviation, digits) : "");
+}
+
+std::string or_dash(double value, int digits) {
+  return value > 0 ? decimal(value, digits) : "-";
+}
+
+std::string percent(double part) {
+  return decimal(100 * part, 0) + "%";
+}
+
+std::string heading(const ScenarioSummary& scenario) {
+  return scenario.scenario + ", guests: " + scenario.guest +
+         ", backing store: " + scenario.backing + ", data: " + scenario.data + ", scale " +
+         decimal(scenario.scale, 4);
+}
+
+std::string running_times(const PolicySummary& policy, int digits) {
+  std::string text;
+  for (const VmSummary& vm : policy.vms) {
+    text += (text.empty() ? "" : " ") + decimal(vm.running_s.mean, digits);
+  }
+  return text;
+}
+
+double failed_share(const PolicySummary& policy) {
+  double sum = 0;
+  for (const VmSummary& vm : policy.vms) {
+    sum += vm.failed_share;
+  }
+  return sum / static_cast<double>(policy.vms.size());
+}
+
+Row head_row() {
+  return {"policy",   "runs",        "all VMs (s)", "each VM (s)", "worst slowdown",
+          "fairness", "failed puts", "demotions",   "checksums"};
+}
+
+Row policy_row(const PolicySummary& policy) {
+  return {policy.policy,
+          std::to_string(policy.total_s.count),
+          with_deviation(policy.total_s, 2),
+          running_times(policy, 2),
+          or_dash(policy.worst_slowdown, 2),
+          or_dash(policy.fairness, 3),
+          percent(failed_share(policy)),
+          decimal(policy.demotions, 0),
+          policy.checksums_agree ? "agree" : "DIFFER"};
+}
+
+const char* word_of(Finding::Verdict verdict) {
+  switch (verdict) {
+    case Finding::Verdict::kHolds:
+      return "holds";
+    case Finding::Verdict::kFails:
+      return "does not hold";
+    case Finding::Verdict::kUnknown:
+      break;
+  }
+  return "not run";
+}
+
+Json json_of(const Mean& mean) {
+  return {{"count", mean.count}, {"mean", mean.mean}, {"deviation", mean.deviation}};
+}
+
+Json json_of(const PolicySummary& policy) {
+  Json vms = Json::array();
+  for (const VmSummary& vm : policy.vms) {
+    vms.push_back({{"name", vm.name},
+                   {"running_s", json_of(vm.running_s)},
+                   {"slowdown", vm.slowdown},
+                   {"failed_share", vm.failed_share},
+                   {"frames_peak", vm.frames_peak}});
+  }
+  return {{"policy", policy.policy},
+          {"total_s", json_of(policy.total_s)},
+          {"vms", vms},
+          {"worst_slowdown", policy.worst_slowdown},
+          {"fairness", policy.fairness},
+          {"demotions", policy.demotions},
+          {"checksums_agree", policy.checksums_agree}};
+}
+
+std::string html_table(const std::vector<Row>& rows) {
+  std::string html = "<table>\n";
+  for (std::size_t row = 0; row < rows.size(); ++row) {
+    html += "<tr>";
+    for (std::size_t i = 0; i < rows[row].size(); ++i) {
+      if (row == 0) {
+        html += std::string("<th") + (i == 0 ? " class=\"l\"" : "") + ">" +
+                html_escaped(rows[row][i]) + "</th>";
+      } else {
+        html += i == 0 ? html_text_cell(rows[row][i]) : html_cell(rows[row][i]);
+      }
+    }
+    html += "</tr>\n";
+  }
+  return html + "</table>\n";
+}
+
+std::string findings_html(const std::vector<Finding>& all) {
+  std::vector<Row> rows = {{"finding", "here", "figures"}};
+  for (const Finding& finding : all) {
+    rows.push_back({finding.text, word_of(finding.verdict), finding.figures});
+  }
+  return html_table(rows);
+}
+
+Result<std::string> figure(const Plot& plot, const std::string& folder) {
+  const auto svg = render(plot, folder);
+  FALLOW_TRY(svg);
+  return "<figure>" + *svg + "</figure>\n";
+}
+
+// One run of every policy, the first; not of ample RAM, which has no frames.
+std::vector<const RunRecord*> samples_of(const std::vector<RunRecord>& records,
+                                         const ScenarioSummary& scenario) {
+  std::vector<const RunRecord*> samples;
+  std::set<std::string> seen = {kAmple};
+  for (const RunRecord& record : records) {
+    if (record.key.scenario == scenario.scenario && record.key.guest == scenario.guest &&
+        record.key.backing == scenario.backing && record.key.scale == scenario.scale &&
+        seen.insert(record.key.policy).second) {
+      samples.push_back(&record);
+    }
+  }
+  return samples;
+}
+
+Result<std::string> scenario_html(const std::vector<RunRecord>& records,
+                                  const ScenarioSummary& scenario, const std::string& folder) {
+  std::string html = "<h2>" + html_escaped(scenario.scenario) + "</h2>\n<p>" +
+                     html_escaped(heading(scenario)) + ".</p>\n";
+  std::vector<Row> rows = {head_row()};
+  for (const PolicySummary& policy : scenario.policies) {
+    rows.push_back(policy_row(policy));
+  }
+  const auto totals = figure(totals_plot(scenario), folder);
+  FALLOW_TRY(totals);
+  html += html_table(rows) + *totals;
+  for (const RunRecord* record : samples_of(records, scenario)) {
+    const auto frames = figure(frames_plot(*record), folder);
+    FALLOW_TRY(frames);
+    html += *frames;
+  }
+  return html;
+}
+
+constexpr char kIntroduction[] =
+    "<p>Running times are seconds of the workloads in each VM, pauses apart, mean ± deviation over "
+    "the repetitions. A slowdown is against the same scenario with ample RAM, in which the VMs "
+    "share the processors too; fairness is Jain's index over the VMs' slowdowns. Failed puts are "
+    "pages that memory refused, which went to the backing store.</p>\n";
+
+}  // namespace
+
+std::string to_table(const std::vector<ScenarioSummary>& scenarios) {
+  std::string text;
+  for (const ScenarioSummary& scenario : scenarios) {
+    std::vector<Row> rows = {head_row()};
+    for (const PolicySummary& policy : scenario.policies) {
+      rows.push_back(policy_row(policy));
+    }
+    text += (text.empty() ? "" : "\n") + heading(scenario) + "\n" + aligned(rows);
+  }
+  return text;
+}
+
+std::string to_text(const std::vector<Finding>& all) {
+  std::string text;
+  for (const Finding& finding : all) {
+    text += std::string(word_of(finding.verdict)) + ": " + finding.text +
+            (finding.figures.empty() ? "" : " (" + finding.figures + ")") + "\n";
+  }
+  return text;
+}
+
+std::string to_json(const std::vector<ScenarioSummary>& scenarios,
+                    const std::vector<Finding>& all) {
+  Json list = Json::array();
+  for (const ScenarioSummary& scenario : scenarios) {
+    Json policies = Json::array();
+    for (const PolicySummary& policy : scenario.policies) {
+      policies.push_back(json_of(policy));
+    }
+    list.push_back({{"scenario", scenario.scenario},
+                    {"guest", scenario.guest},
+                    {"backing", scenario.backing},
+                    {"data", scenario.data},
+                    {"scale", scenario.scale},
+                    {"frames_total", scenario.frames_total},
+                    {"policies", policies}});
+  }
+  Json found = Json::array();
+  for (const Finding& finding : all) {
+    found.push_back({{"finding", finding.text},
+                     {"verdict", word_of(finding.verdict)},
+                     {"figures", finding.figures}});
+  }
+  return Json({{"scenarios", list}, {"findings", found}}).dump(2) + "\n";
+}
+
+std::string runs_csv(const std::vector<RunRecord>& records) {
+  std::string csv =
+      "scenario,guest,backing,policy,repetition,vm,run,workload,start_s,seconds,stopped,"
+      "checksum\n";
+  for (const RunRecord& record : records) {
+    for (const VmRecord& vm : record.vms) {
+      for (std::size_t i = 0; i < vm.runs.size(); ++i) {
+        const WorkloadRecord& run = vm.runs[i];
+        csv += csv_quoted(record.key.scenario) + "," + csv_quoted(record.key.guest) + "," +
+               csv_quoted(record.key.backing) + "," + csv_quoted(record.key.policy) + "," +
+               std::to_string(record.key.repetition) + "," + vm.name + "," + std::to_string(i) +
+               "," + run.workload + "," + decimal(run.start_s, 3) + "," + decimal(run.seconds, 3) +
+               "," + (run.stopped ? "1" : "0") + "," + csv_quoted(run.checksum) + "\n";
+      }
+    }
+  }
+  return csv;
+}
+
+std::string frames_csv(const std::vector<RunRecord>& records) {
+  std::string csv = "scenario,policy,repetition,at_s,vm,used,target\n";
+  for (const RunRecord& record : records) {
+    const std::string place = csv_quoted(record.key.scenario) + "," +
+                              csv_quoted(record.key.policy) + "," +
+                              std::to_string(record.key.repetition) + ",";
+    for (const FramesRecord& frames : record.frames) {
+      for (std::size_t vm = 0; vm < std::min(frames.used.size(), record.vms.size()); ++vm) {
+        csv += place + decimal(frames.at_s, 3) + "," + record.vms[vm].name + "," +
+               std::to_string(frames.used[vm]) + "," + std::to_string(frames.target[vm]) + "\n";
+      }
+    }
+  }
+  return csv;
+}
+
+Plot totals_plot(const ScenarioSummary& scenario) {
+  const std::string title = scenario.scenario + ": the VMs' running times together";
+  std::string data = "$totals << END\n";
+  std::string ample;
+  for (const PolicySummary& policy : scenario.policies) {
+    if (policy.policy == kAmple) {
+      ample = decimal(policy.total_s.mean, 3);
+      continue;
+    }
+    data += "\"" + policy.policy + "\" " + decimal(policy.total_s.mean, 3) + " " +
+            decimal(policy.total_s.deviation, 3) + "\n";
+  }
+  std::string script = plot_preamble(title, 840, 420) + data +
+                       "END\nset style data histograms\nset style histogram errorbars gap 1\n"
+                       "set style fill solid 0.85 border rgb '#333333'\nset ylabel 'seconds'\n"
+                       "set yrange [0:*]\nset xtics rotate by -30\nset key below horizontal\n"
+                       "plot $totals using 2:3:xtic(1) lc rgb '#0072B2' title 'all VMs'";
+  if (!ample.empty()) {
+    script += ", " + ample + " with lines lc rgb '#777777' dt 2 title 'with ample RAM'";
+  }
+  return {title, script + "\n"};
+}
+
+Plot frames_plot(const RunRecord& record) {
+  const std::string title =
+      record.key.scenario + " under " + record.key.policy + ": frames of each VM";
+  std::string data;
+  std::string curves;
+  for (std::size_t vm = 0; vm < record.vms.size(); ++vm) {
+    const std::string block = "$vm" + std::to_string(vm);
+    data += block + " << END\n";
+    for (const FramesRecord& frames : record.frames) {
+      if (vm < frames.used.size() && vm < frames.target.size()) {
+        data += decimal(frames.at_s, 3) + " " + std::to_string(frames.used[vm]) + " " +
+                std::to_string(frames.target[vm]) + "\n";
+      }
+    }
+    data += "END\n";
+    const std::string colour = std::string(" lc rgb '") + kColours[vm % kColours.size()] + "'";
+    const std::string dash = " dt " + std::to_string(1 + vm / kColours.size());
+    const std::string& name = record.vms[vm].name;
+    curves += (vm == 0 ? "" : ", ") + block + " using 1:2 with lines lw 2" + colour + dash +
+              " title " + plot_quoted(name) + ", " + block + " using 1:3 with steps lw 1" + colour +
+              " dt 3 title " + plot_quoted(name + " target");
+  }
+  return {title, plot_preamble(title, 840, 380) + data +
+                     "set xlabel 'seconds'\nset ylabel 'frames of 4 KiB'\nset yrange [0:" +
+                     decimal(static_cast<double>(record.frames_total) * 1.05 + 1, 0) +
+                     "]\nset key below horizontal\nplot " + curves + "\n"};
+}
+
+Status write_report(const std::vector<RunRecord>& records, const std::string& folder) {
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  if (error) {
+    return failed("cannot make the folder " + folder + ": " + error.message());
+  }
+  const std::vector<ScenarioSummary> scenarios = summarize(records);
+  const std::vector<Finding> all = findings(scenarios);
+  // The data first: they are whole even if a plot cannot be drawn.
+  FALLOW_TRY(write_text_file(folder + "/runs.csv", runs_csv(records)));
+  FALLOW_TRY(write_text_file(folder + "/frames.csv", frames_csv(records)));
+  FALLOW_TRY(write_text_file(folder + "/summary.json", to_json(scenarios, all)));
+  const TempDir scratch;
+  std::string html = html_head("Fallow: scenarios under policies") + kIntroduction +
+                     "<h2>Findings</h2>\n" + findings_html(all);
+  for (const ScenarioSummary& scenario : scenarios) {
+    const auto part = scenario_html(records, scenario, scratch.path());
+    FALLOW_TRY(part);
+    html += *part;
+  }
+  return write_text_file(folder + "/report.html", html + "</body></html>\n");
+}
+
+std::vector<Difference> compare(const std::vector<ScenarioSummary>& left,
+                                const std::vector<ScenarioSummary>& right) {
+  std::vector<Difference> all;
+  for (const ScenarioSummary& one : left) {
+    for (const ScenarioSummary& other : right) {
+      if (heading(one) != heading(other)) {
+        continue;
+      }
+      for (const PolicySummary& policy : one.policies) {
+        const PolicySummary* same = find_policy(other, policy.policy);
+        if (same == nullptr || same->vms.size() != policy.vms.size()) {
+          continue;
+        }
+        const auto add = [&](const std::string& what, const Mean& a, const Mean& b) {
+          all.push_back({one.scenario, policy.policy, what, a, b, differ(a, b)});
+        };
+        add("all VMs", policy.total_s, same->total_s);
+        for (std::size_t vm = 0; vm < policy.vms.size(); ++vm) {
+          add(policy.vms[vm].name, policy.vms[vm].running_s, same->vms[vm].running_s);
+        }
+      }
+    }
+  }
+  return all;
+}
+
+std::string to_table(const std::vector<Difference>& differences) {
+  std::vector<Row> rows = {{"scenario", "policy", "running time of", "left (s)", "right (s)",
+                            "right / left", "beyond noise"}};
+  for (const Difference& one : differences) {
+    rows.push_back({one.scenario, one.policy, one.what, with_deviation(one.left, 2),
+                    with_deviation(one.right, 2), decimal(one.right.mean / one.left.mean, 3),
+                    one.beyond_noise ? "yes" : "no"});
+  }
+  return aligned(rows);
+}
+
+std::string to_json(const std::vector<Difference>& differences) {
+  Json list = Json::array();
+  for (const Difference& one : differences) {
+    list.push_back({{"scenario", one.scenario},
+                    {"policy", one.policy},
+                    {"what", one.what},
+                    {"left", json_of(one.left)},
+                    {"right", json_of(one.right)},
+                    {"beyond_noise", one.beyond_noise}});
+  }
+  return list.dump(2) + "\n";
+}
+
+}  // namespace fallow::lab
