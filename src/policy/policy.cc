@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "policy/greedy.h"
 #include "policy/no_tmem.h"
+#include "policy/quotas.h"
 #include "policy/reconf_static.h"
 #include "policy/smart_alloc.h"
 #include "policy/static_alloc.h"
@@ -87,6 +88,10 @@ Status check_settings(const Spec& spec, const std::vector<std::string>& keys) {
 }
 
 }  // namespace
+
+std::uint64_t Policy::initial_target_of(const NodeStatistics& statistics, std::size_t i) const {
+  return within_quota(statistics, i, initial_target(statistics.total, statistics.vms.size()));
+}
 
 Result<std::unique_ptr<Policy>> make_policy(std::string_view text) {
   const Result<Spec> spec = parse_spec(text);
