@@ -86,8 +86,10 @@ void add_policy_commands(CLI::App& app, Words& words) {
   eval->add_option("SPEC", command.spec, "For example smart-alloc:P=2,threshold=64")->required();
   eval->footer(
       "Reads {\"node\":{\"total\":N},\"vms\":[{\"id\":\"a\",\"target\":N,\"used\":N,"
-      "\"puts_total\":N,\"puts_succ\":N,\"cumul_puts_failed\":N}, ...]} (pages; counters of one "
-      "interval, but for cumul_puts_failed, which may be left out; unknown keys are errors) and "
+      "\"puts_total\":N,\"puts_succ\":N,\"cumul_puts_failed\":N,\"min\":N,\"max\":N,\"weight\":N}, "
+      "...]} (pages; counters of one interval, but for cumul_puts_failed, which may be left out, "
+      "as "
+      "may min, max and weight; unknown keys are errors) and "
       "prints {\"vms\":[{\"id\":\"a\",\"target\":N,\"reason\":\"...\"}, ...]}. Needs no daemon.");
 }
 
