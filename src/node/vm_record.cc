@@ -14,6 +14,9 @@ std::string describe(const VmRecord& record) {
                         {"backing", record.request.backing_path},
                         {"discard_backing", record.request.discard_backing},
                         {"compress", compression_name(record.request.compression)},
+                        {"min", record.request.quota.min},
+                        {"max", record.request.quota.max},
+                        {"weight", record.request.quota.weight},
                         {"block_size", record.block_size},
                         {"identity", record.identity.words}}
       .dump();
@@ -29,6 +32,10 @@ Result<VmRecord> read_vm_record(const std::string& description) {
     record.request.backing_path = json.at("backing").get<std::string>();
     record.request.discard_backing = json.at("discard_backing").get<bool>();
     compress = json.at("compress").get<std::string>();
+    // Of a daemon that knew no quotas, they are not there.
+    record.request.quota.min = json.value("min", "");
+    record.request.quota.max = json.value("max", "");
+    record.request.quota.weight = json.value("weight", std::uint32_t{0});
     record.block_size = json.at("block_size").get<std::uint32_t>();
     const auto identity = json.at("identity").get<std::array<std::uint64_t, 2>>();
     std::copy(identity.begin(), identity.end(), record.identity.words);
