@@ -113,9 +113,8 @@ class Node::RingDoor final : public RingHost {
                                 uid_t uid) override {
     const auto admission = node_.ring_clients_->admit(name, secret);
     if (admission && !admission->resumed) {
-      const std::uint64_t clients = node_.store_->statistics().size();
-      node_.store_->set_target(admission->client,
-                               node_.controller_->initial_target(clients, std::string(name)));
+      node_.give_first_target(admission->client, std::string(name),
+                              node_.store_->statistics().size());
       log_info("ring_client_added", {{"client", name}, {"uid", uid}});
     }
     return admission;
@@ -407,7 +406,7 @@ Result<VmView> Node::add_vm(const VmRequest& request) {
     quotas_->put_back(request.name, quota_before);
     return vm.error();
   }
-  store_->set_target((*vm)->client(), controller_->initial_target(count, request.name));
+  give_first_target((*vm)->client(), request.name, count);
   log_info("vm_added", {{"vm", request.name},
                         {"size", request.size_bytes},
                         {"socket", (*vm)->options().socket_path},

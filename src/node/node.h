@@ -90,6 +90,7 @@ class Node final : public Operations {
   Status open_ring_door();
   [[nodiscard]] Status attach_disk(const std::string& vm, ring::Connection& connection);
   Status remove_stranded(const std::string& name);
+  void give_first_target(ClientId client, const std::string& name, std::uint64_t count);
   Status set_configured_quotas();
   void restore_quota(const VmRequest& request);
   [[nodiscard]] QuotaRequest quota_to_keep(const std::string& name) const;

@@ -34,6 +34,14 @@ void Node::restore_quota(const VmRequest& request) {
   }
 }
 
+// To one that has just come, the last of `count`. A minimum needs room from the others, at once.
+void Node::give_first_target(ClientId client, const std::string& name, std::uint64_t count) {
+  store_->set_target(client, controller_->initial_target(count, name));
+  if (quotas_->of(name).min > 0) {
+    controller_->quotas_changed();
+  }
+}
+
 QuotaRequest Node::quota_to_keep(const std::string& name) const {
   const std::optional<Quotas::Entry> entry = quotas_->find(name);
   return entry && !entry->from_file ? entry->request : QuotaRequest{};

@@ -280,6 +280,22 @@ TEST_F(NodeTest, SetQuota_changesTargetsAtOnce) {
   EXPECT_EQ(node().clear_quota("b").error().code, ErrorCode::kNotFound);
 }
 
+// No interval ends here: what holds, holds from the moment on at which the VM came.
+TEST_F(NodeTest, Quota_minimum_isToBeHadThoughAnotherTakesAllThatItCan) {
+  config_.memory_bytes = kVmBytes;
+  ASSERT_TRUE(node().add_vm({"greedy", kVmBytes, "", false}).ok());
+  ASSERT_TRUE(node().add_vm(with_quota("modest", {.min = "1M"})).ok());
+  for (const char* name : {"greedy", "modest"}) {
+    auto front = TestFrontEnd::connect(node().show_vm(name)->socket_path, {});
+    ASSERT_TRUE(front.ok()) << front.error().text;
+    for (unsigned i = 0; i < kVmBytes / kPageSize; ++i) {
+      ASSERT_EQ((*front)->write(i * kPageSize, page_of(i)), VIRTIO_BLK_S_OK);
+    }
+  }
+  EXPECT_EQ(node().show_vm("greedy")->used, node().show_vm("greedy")->target);
+  EXPECT_GE(node().show_vm("modest")->used, 256u);
+}
+
 TEST_F(NodeTest, SetQuota_beforeTheVmComes_isItsOwn) {
   EXPECT_FALSE(node().set_quota("a", {.max = "1M", .weight = 7})->present);
   EXPECT_EQ(node().add_vm(with_quota("a", {.weight = 8}))->target, 256u);
