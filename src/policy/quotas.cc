@@ -90,22 +90,37 @@ std::string note_of(const Quota& quota, std::uint64_t before, std::uint64_t afte
              : "; lowered to " + std::to_string(after) + " pages, which leaves minimums their room";
 }
 
-// One round of shares_by_weight(): true when some had to be cut, so that others may have more.
-bool divide(std::uint64_t* left, const std::vector<Quota>& quotas, Pages& weights, Pages& shares) {
-  const Pages parts = scale_to_total(weights, *left);
+// Who would have as much as it may have, or more, has that, and takes no part any more: its weight
+// becomes 0. True when there was one, so that the others may have more.
+bool cut_at_maximums(const std::vector<Quota>& quotas, std::uint64_t* left, Pages& weights,
+                     Pages& shares) {
+  const Wide sum = sum_of(weights);
+  const Wide before = *left;
   bool cut = false;
-  for (std::size_t i = 0; i < parts.size(); ++i) {
-    if (weights[i] == 0) {
-      continue;
-    }
-    shares[i] = std::min(parts[i], quotas[i].max);
-    if (parts[i] > quotas[i].max) {
+  for (std::size_t i = 0; i < quotas.size(); ++i) {
+    if (weights[i] > 0 && before * weights[i] / sum >= quotas[i].max) {
+      shares[i] = quotas[i].max;
+      *left -= shares[i];
       weights[i] = 0;
-      *left -= quotas[i].max;
       cut = true;
     }
   }
-  return cut && sum_of(weights) > 0;
+  return cut;
+}
+
+Pages divide(std::uint64_t total, const std::vector<Quota>& quotas, Pages weights) {
+  Pages shares(quotas.size());
+  std::uint64_t left = total;
+  while (cut_at_maximums(quotas, &left, weights, shares)) {
+  }
+  if (sum_of(weights) == 0) {
+    return shares;
+  }
+  const Pages parts = scale_to_total(weights, left);
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    shares[i] += parts[i];
+  }
+  return shares;
 }
 
 std::string words_of(const Quota& quota, std::uint64_t total, std::uint64_t weights, bool equal) {
@@ -156,15 +171,12 @@ std::vector<Share> shares_by_weight(std::uint64_t total, const std::vector<Quota
   if (quotas.empty()) {
     return {};
   }
-  Pages weights = weights_of(quotas);
+  const Pages weights = weights_of(quotas);
   const auto sum = static_cast<std::uint64_t>(sum_of(weights));
   const bool equal = std::all_of(weights.begin(), weights.end(),
                                  [&](std::uint64_t weight) { return weight == weights[0]; });
   const Pages plain = scale_to_total(weights, total);
-  Pages pages(quotas.size());
-  std::uint64_t left = total;
-  while (divide(&left, quotas, weights, pages)) {
-  }
+  const Pages pages = divide(total, quotas, weights);
   std::vector<Share> shares;
   for (std::size_t i = 0; i < quotas.size(); ++i) {
     std::string note = pages[i] < plain[i] ? maximum_note(quotas[i].max) : "";

@@ -78,6 +78,29 @@ TEST(SharesByWeight, MaximumsOfAll_leaveTheRest) {
   EXPECT_TRUE(shares_by_weight(1000, {}).empty());
 }
 
+TEST(SharesByWeight, RandomQuotas_giveOutAllThatMayBeHad) {
+  std::mt19937_64 random(4);
+  for (int round = 0; round < 20000; ++round) {
+    std::vector<Quota> quotas(1 + random() % 8);
+    const std::uint64_t total = random() >> (random() % 64);
+    Wide may = 0;
+    for (Quota& quota : quotas) {
+      quota.weight = static_cast<std::uint32_t>(1 + random() % Quota::kWeightMax);
+      if (random() % 2 == 0) {
+        quota.max = random() % (total / 4 + 1);
+      }
+      may += quota.max;
+    }
+    Wide sum = 0;
+    const std::vector<Share> shares = shares_by_weight(total, quotas);
+    for (std::size_t i = 0; i < quotas.size(); ++i) {
+      ASSERT_LE(shares[i].pages, quotas[i].max);
+      sum += shares[i].pages;
+    }
+    ASSERT_TRUE(sum == std::min(Wide{total}, may)) << round;
+  }
+}
+
 TEST(GrantedMinimums, ThatFit_areAsAsked) {
   EXPECT_THAT(granted_minimums(example_with({.min = 600}, {.min = 400}, {})),
               ElementsAre(600, 400, 0));
