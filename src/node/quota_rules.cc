@@ -12,6 +12,8 @@ __extension__ using Wide = unsigned __int128;
 
 constexpr char kNoMaximum[] = "none";
 constexpr std::uint64_t kMicroPercent = 1'000'000;
+// The text is written down with its VM, where there is little room.
+constexpr std::size_t kTextMax = 32;
 
 Error bad_bound(const std::string& text, const std::string& besides) {
   return invalid(
@@ -32,6 +34,9 @@ Result<std::uint64_t> parse_part(const std::string& text, std::uint64_t total,
 
 Result<std::uint64_t> parse_bound(const std::string& text, std::uint64_t total,
                                   const std::string& besides) {
+  if (text.size() > kTextMax) {
+    return bad_bound(text, besides);
+  }
   if (text.ends_with('%')) {
     return parse_part(text, total, besides);
   }

@@ -53,6 +53,11 @@ TEST(QuotaOf, BadBounds_areOneLine) {
   }
 }
 
+TEST(QuotaOf, LongText_isRefused) {
+  EXPECT_TRUE(quota_of({.min = std::string(31, '0') + "%"}, kPages).ok());
+  EXPECT_THAT(error_of({.min = std::string(10'000, '0') + "%"}), HasSubstr("must be a size"));
+}
+
 TEST(QuotaOf, BadWeights_areOneLine) {
   EXPECT_EQ(error_of({.weight = 10'001}),
             "weight: '10001' must be a whole number from 1 to 10000; 100 is what others have");
