@@ -2,10 +2,12 @@
 
 #include <CLI/CLI.hpp>
 #include <filesystem>
+#include <optional>
 
 #include "base/text.h"
 #include "cli/run_words.h"
 #include "node/control_client.h"
+#include "node/quota_rules.h"
 #include "node/vm_rules.h"
 
 namespace fallow::cli {
@@ -21,6 +23,9 @@ struct Words {
   std::string size;
   std::string backing;
   std::string compress = "off";
+  std::optional<std::string> min;
+  std::optional<std::string> max;
+  std::optional<std::string> weight;
   std::string interval;
   std::string count;
   RunWords run;
@@ -42,6 +47,15 @@ CLI::App* group(CLI::App& parent, const std::string& name, const std::string& he
   return app;
 }
 
+void add_quota_options(CLI::App& app, Words& words) {
+  app.add_option("--min", words.min,
+                 "Memory that it may hold whatever others do: a size such as 64M, or a percentage "
+                 "of the node such as 10%");
+  app.add_option("--max", words.max, "Memory that it may hold whatever is free: the same, or none");
+  app.add_option("--weight", words.weight,
+                 "When memory is divided, from 1 to 10000; 100 is what others have");
+}
+
 void add_vm_commands(CLI::App& app, Words& words) {
   CLI::App* vm = group(app, "vm", "The VMs of this node");
   Command& command = words.command;
@@ -56,6 +70,7 @@ void add_vm_commands(CLI::App& app, Words& words) {
   add->add_option("--compress", words.compress,
                   "lz4 or off: hold its pages compressed, where the daemon's 'compression' allows")
       ->capture_default_str();
+  add_quota_options(*add, words);
   leaf(*vm, "list", "All VMs with their figures", words, Action::kVmList);
   CLI::App* show = leaf(*vm, "show", "Everything about one VM", words, Action::kVmShow);
   show->add_option("NAME", command.name)->required();
@@ -74,6 +89,19 @@ void add_client_commands(CLI::App& app, Words& words) {
   leaf(*client, "list", "All of them with their figures", words, Action::kClientList);
 }
 
+void add_quota_commands(CLI::App& app, Words& words) {
+  CLI::App* quota = group(app, "quota", "What a VM or a client of a name is granted");
+  Command& command = words.command;
+  CLI::App* set = leaf(*quota, "set", "Change what is named here, at once; the rest stays", words,
+                       Action::kQuotaSet);
+  set->add_option("NAME", command.name, "Of a VM or client, there now or later")->required();
+  add_quota_options(*set, words);
+  leaf(*quota, "list", "All that were set", words, Action::kQuotaList);
+  CLI::App* clear = leaf(*quota, "clear", "Back to no minimum, no maximum and weight 100", words,
+                         Action::kQuotaClear);
+  clear->add_option("NAME", command.name)->required();
+}
+
 void add_policy_commands(CLI::App& app, Words& words) {
   CLI::App* policy = group(app, "policy", "Who may hold how many frames");
   Command& command = words.command;
@@ -86,8 +114,10 @@ void add_policy_commands(CLI::App& app, Words& words) {
   eval->add_option("SPEC", command.spec, "For example smart-alloc:P=2,threshold=64")->required();
   eval->footer(
       "Reads {\"node\":{\"total\":N},\"vms\":[{\"id\":\"a\",\"target\":N,\"used\":N,"
-      "\"puts_total\":N,\"puts_succ\":N,\"cumul_puts_failed\":N}, ...]} (pages; counters of one "
-      "interval, but for cumul_puts_failed, which may be left out; unknown keys are errors) and "
+      "\"puts_total\":N,\"puts_succ\":N,\"cumul_puts_failed\":N,\"min\":N,\"max\":N,\"weight\":N}, "
+      "...]} (pages; counters of one interval, but for cumul_puts_failed, which may be left out, "
+      "as "
+      "may min, max and weight; unknown keys are errors) and "
       "prints {\"vms\":[{\"id\":\"a\",\"target\":N,\"reason\":\"...\"}, ...]}. Needs no daemon.");
 }
 
@@ -143,8 +173,37 @@ void describe(CLI::App& app, Words& words) {
   add_policy_commands(app, words);
   add_vm_commands(app, words);
   add_client_commands(app, words);
+  add_quota_commands(app, words);
   add_run_options(*leaf(app, "run", kRunHelp, words, Action::kRun), words.run);
   add_pager_command(app, words);
+}
+
+// The first error, with the option that it is about.
+template <typename T>
+Status take_word(const std::string& option, const std::optional<std::string>& text, T* into,
+                 Result<T> (*parse)(const std::string&)) {
+  if (!text) {
+    return {};
+  }
+  Result<T> value = parse(*text);
+  if (!value) {
+    return invalid(option + ": " + value.error().text);
+  }
+  *into = *std::move(value);
+  return {};
+}
+
+Status check_quota_words(const Words& words, node::QuotaRequest& quota) {
+  FALLOW_TRY(take_word("--min", words.min, &quota.min, node::parse_quota_min));
+  FALLOW_TRY(take_word("--max", words.max, &quota.max, node::parse_quota_max));
+  return take_word("--weight", words.weight, &quota.weight, node::parse_quota_weight);
+}
+
+Status check_quota_set_words(Words& words) {
+  FALLOW_TRY(check_quota_words(words, words.command.quota));
+  return node::says_nothing(words.command.quota)
+             ? invalid("give at least one of --min, --max and --weight")
+             : Status();
 }
 
 Status check_vm_words(Words& words) {
@@ -158,6 +217,7 @@ Status check_vm_words(Words& words) {
     return invalid("--compress: " + compression.error().text);
   }
   vm.compression = *compression;
+  FALLOW_TRY(check_quota_words(words, vm.quota));
   if (!words.backing.empty()) {
     // The daemon has a working directory of its own.
     std::error_code error;
@@ -216,6 +276,8 @@ Status check_words(Words& words) {
       return check_vm_words(words);
     case Action::kVmResize:
       return check_resize_words(words);
+    case Action::kQuotaSet:
+      return check_quota_set_words(words);
     case Action::kWatch:
       return check_watch_words(words);
     case Action::kRun:

@@ -22,6 +22,9 @@ enum class Action {
   kVmRemove,
   kVmResize,
   kClientList,
+  kQuotaSet,
+  kQuotaClear,
+  kQuotaList,
   kPolicyShow,
   kPolicyList,
   kPolicySet,
@@ -39,11 +42,12 @@ struct Command {
   Action action = Action::kPrint;
   Form form = Form::kHuman;
   std::string socket_path{};
-  std::string text{};    // kPrint
-  std::string name{};    // of a VM
-  std::string spec{};    // of a policy
-  std::string file{};    // of a configuration
-  node::VmRequest vm{};  // kVmAdd
+  std::string text{};          // kPrint
+  std::string name{};          // of a VM, or of a client
+  std::string spec{};          // of a policy
+  std::string file{};          // of a configuration
+  node::VmRequest vm{};        // kVmAdd
+  node::QuotaRequest quota{};  // kQuotaSet
   vmm_pager::ServiceOptions pager{};
   node::RemoveMode remove_mode = node::RemoveMode::kIfIdle;
   std::uint64_t watch_count = 0;        // 0: without end

@@ -52,6 +52,31 @@ TEST(ParseCommandLine, VmAdd_isReadWhole) {
   EXPECT_EQ(command.vm.compression, tmem::Compression::kLz4);
 }
 
+TEST(ParseCommandLine, Quota_isReadWhole) {
+  const Command add =
+      parsed({"vm", "add", "a", "--size", "1G", "--min", "10%", "--max", "64M", "--weight", "200"});
+  EXPECT_EQ(add.vm.quota, (node::QuotaRequest{"10%", "64M", 200}));
+  const Command set = parsed({"quota", "set", "a", "--max", "none"});
+  EXPECT_EQ(set.action, Action::kQuotaSet);
+  EXPECT_EQ(set.name, "a");
+  EXPECT_EQ(set.quota, (node::QuotaRequest{"", "none", 0}));
+  EXPECT_EQ(parsed({"quota", "list"}).action, Action::kQuotaList);
+  EXPECT_EQ(parsed({"quota", "clear", "a"}).action, Action::kQuotaClear);
+}
+
+TEST(ParseCommandLine, BadQuotas_areRefused) {
+  EXPECT_EQ(error_of({"quota", "set", "a"}), "give at least one of --min, --max and --weight");
+  EXPECT_THAT(error_of({"quota", "set", "a", "--min", "10"}), HasSubstr("--min: '10' must be"));
+  EXPECT_THAT(error_of({"quota", "set", "a", "--min", ""}), HasSubstr("--min: '' must be"));
+  EXPECT_THAT(error_of({"quota", "set", "a", "--min", "none"}), HasSubstr("--min: 'none'"));
+  EXPECT_THAT(error_of({"quota", "set", "a", "--max", "101%"}), HasSubstr("--max: '101%'"));
+  EXPECT_THAT(error_of({"quota", "set", "a", "--weight", "0"}),
+              HasSubstr("--weight: '0' must be a whole number from 1 to 10000"));
+  EXPECT_THAT(error_of({"quota", "set", "../a", "--weight", "5"}), HasSubstr("'../a'"));
+  EXPECT_THAT(error_of({"vm", "add", "a", "--size", "1G", "--weight", "x"}),
+              HasSubstr("--weight: 'x'"));
+}
+
 TEST(ParseCommandLine, UnknownCompression_isRefused) {
   const auto command = parse_command_line({"vm", "add", "a", "--size", "1G", "--compress", "zip"});
   ASSERT_FALSE(command.ok());

@@ -74,6 +74,18 @@ Result<std::string> remove_vm(const ControlClient& client, const Command& comman
                                      : "removed " + command.name + "\n";
 }
 
+Result<std::string> set_quota(const ControlClient& client, const Command& command) {
+  const Result<node::QuotaView> quota = client.set_quota(command.name, command.quota);
+  FALLOW_TRY(quota);
+  return command.form == Form::kJson ? to_json(*quota) : render(std::vector{*quota});
+}
+
+Result<std::string> clear_quota(const ControlClient& client, const Command& command) {
+  FALLOW_TRY(client.clear_quota(command.name));
+  return command.form == Form::kJson ? cleared_to_json(command.name)
+                                     : "cleared the quota of " + command.name + "\n";
+}
+
 Result<std::string> set_policy(const ControlClient& client, const Command& command) {
   const Result<node::PolicySwitch> done = client.set_policy(command.spec);
   FALLOW_TRY(done);
@@ -114,6 +126,12 @@ Result<std::string> ask(const Command& command) {
       return resize_vm(client, command);
     case Action::kClientList:
       return list_clients(client, command);
+    case Action::kQuotaSet:
+      return set_quota(client, command);
+    case Action::kQuotaClear:
+      return clear_quota(client, command);
+    case Action::kQuotaList:
+      return answer(client.list_quotas(), command.form);
     case Action::kPolicyShow:
       return answer(client.show_policy(), command.form);
     case Action::kPolicySet:

@@ -71,6 +71,9 @@ TEST(Run, NoDaemon_isThree) {
                                                 {"vm", "list"},
                                                 {"vm", "add", "a", "--size", "1G"},
                                                 {"policy", "set", "greedy"},
+                                                {"quota", "set", "a", "--weight", "5"},
+                                                {"quota", "list"},
+                                                {"quota", "clear", "a"},
                                                 {"explain", "a"},
                                                 {"watch", "--count", "1"}}) {
     std::vector<std::string> with_socket = words;

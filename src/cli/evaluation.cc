@@ -94,9 +94,33 @@ Result<std::string> take_id(const Json& vm, const std::string& where) {
   return found->get<std::string>();
 }
 
+Status parse_quota(const Json& json, const std::string& where, policy::Quota& quota) {
+  std::uint64_t weight = quota.weight;
+  const std::pair<const char*, std::uint64_t*> numbers[] = {
+      {"min", &quota.min}, {"max", &quota.max}, {"weight", &weight}};
+  for (const auto& [key, into] : numbers) {
+    if (json.contains(key)) {
+      const Result<std::uint64_t> count = take_count(json, where, key);
+      FALLOW_TRY(count);
+      *into = *count;
+    }
+  }
+  if (weight == 0 || weight > policy::Quota::kWeightMax) {
+    return invalid(where + ": 'weight' must be from 1 to " +
+                   std::to_string(policy::Quota::kWeightMax) + ", not " + std::to_string(weight));
+  }
+  quota.weight = static_cast<std::uint32_t>(weight);
+  if (quota.min > quota.max) {
+    return invalid(where + ": min is " + std::to_string(quota.min) + ", more than max, which is " +
+                   std::to_string(quota.max));
+  }
+  return {};
+}
+
 Result<policy::VmStatistics> parse_vm(const Json& json, const std::string& where) {
   FALLOW_TRY(check_keys(json, where,
-                        {"id", "target", "used", "puts_total", "puts_succ", "cumul_puts_failed"}));
+                        {"id", "target", "used", "puts_total", "puts_succ", "cumul_puts_failed",
+                         "min", "max", "weight"}));
   policy::VmStatistics vm;
   Result<std::string> id = take_id(json, where);
   FALLOW_TRY(id);
@@ -119,6 +143,7 @@ Result<policy::VmStatistics> parse_vm(const Json& json, const std::string& where
     return invalid(where + ": puts_succ is " + std::to_string(vm.puts_succ) +
                    ", more than puts_total, which is " + std::to_string(vm.puts_total));
   }
+  FALLOW_TRY(parse_quota(json, where, vm.quota));
   return vm;
 }
 

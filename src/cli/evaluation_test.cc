@@ -129,6 +129,37 @@ TEST(ParseStatistics, UnknownOrDoubleKeys_refused) {
   EXPECT_THAT(error_of(R"({"node":{"total":1,"total":2},"vms":[]})"), HasSubstr("twice"));
 }
 
+TEST(Evaluate, Quotas_areHonoured) {
+  const auto output = evaluate(
+      "greedy",
+      R"({"node":{"total":1000},"vms":[)"
+      R"({"id":"a","target":0,"used":0,"puts_total":0,"puts_succ":0,"min":400},)"
+      R"({"id":"b","target":0,"used":600,"puts_total":0,"puts_succ":0},)"
+      R"({"id":"c","target":0,"used":0,"puts_total":0,"puts_succ":0,"max":0,"weight":1}]})");
+  ASSERT_TRUE(output.ok()) << output.error().text;
+  EXPECT_EQ(
+      *output,
+      "{\"vms\":["
+      "{\"id\":\"a\",\"target\":400,\"reason\":\"first come, first served: any VM may hold all "
+      "1000 pages; lowered to 400 pages, which leaves minimums their room\"},"
+      "{\"id\":\"b\",\"target\":600,\"reason\":\"first come, first served: any VM may hold all "
+      "1000 pages; lowered to 600 pages, which leaves minimums their room\"},"
+      "{\"id\":\"c\",\"target\":0,\"reason\":\"first come, first served: any VM may hold all "
+      "1000 pages; lowered to its maximum of 0 pages\"}]}\n");
+}
+
+TEST(ParseStatistics, BadQuotas_refused) {
+  const auto error = [](const std::string& quota) {
+    return vm_error(R"({"id":"a","target":1,"used":1,"puts_total":0,"puts_succ":0,)" + quota + "}");
+  };
+  EXPECT_EQ(error(R"("min":7,"max":6)"), "vms[0]: min is 7, more than max, which is 6");
+  EXPECT_EQ(error(R"("weight":0)"), "vms[0]: 'weight' must be from 1 to 10000, not 0");
+  EXPECT_EQ(error(R"("weight":10001)"), "vms[0]: 'weight' must be from 1 to 10000, not 10001");
+  EXPECT_EQ(error(R"("weight":4294967396)"),
+            "vms[0]: 'weight' must be from 1 to 10000, not 4294967396");
+  EXPECT_THAT(error(R"("min":-1)"), HasSubstr("'min' must be a whole number"));
+}
+
 TEST(ParseStatistics, MoreSucceededThanIssued_refused) {
   EXPECT_THAT(vm_error(R"({"id":"a","target":1,"used":1,"puts_total":1,"puts_succ":2})"),
               HasSubstr("more than puts_total"));

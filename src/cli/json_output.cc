@@ -39,6 +39,25 @@ Json json_of(const node::NodeView& node) {
           {"workers", node.workers}};
 }
 
+// In pages; no maximum is null.
+Json json_of(const policy::Quota& quota) {
+  return {{"min", quota.min},
+          {"max", quota.max == policy::Quota::kNoMax ? Json() : Json(quota.max)},
+          {"weight", quota.weight}};
+}
+
+// With what was asked for; what was not is null.
+Json json_of(const node::QuotaView& quota) {
+  const node::QuotaRequest& request = quota.request;
+  return {{"name", quota.name},
+          {"present", quota.present},
+          {"quota", json_of(quota.quota)},
+          {"asked",
+           {{"min", request.min.empty() ? Json() : Json(request.min)},
+            {"max", request.max.empty() ? Json() : Json(request.max)},
+            {"weight", request.weight == 0 ? Json() : Json(request.weight)}}}};
+}
+
 Json json_of(const node::VmView& vm) {
   return {{"name", vm.name},
           {"size_bytes", vm.size_bytes},
@@ -48,6 +67,7 @@ Json json_of(const node::VmView& vm) {
           {"connected", vm.connected},
           {"used", vm.used},
           {"target", vm.target},
+          {"quota", json_of(vm.quota)},
           {"patterns", vm.patterns},
           {"compress", node::compression_name(vm.compression)},
           {"compressed_pages", vm.compressed_pages},
@@ -96,6 +116,7 @@ Json json_of(const node::ClientView& client) {
           {"connected", client.connected},
           {"used", client.used},
           {"target", client.target},
+          {"quota", json_of(client.quota)},
           {"patterns", client.patterns},
           {"total", json_of(client.total)},
           {"interval", json_of(client.interval)},
@@ -156,6 +177,18 @@ std::string to_json(const node::Explanation& explanation) {
                {"policy", explanation.policy},
                {"findings", explanation.findings},
                {"changes", list_of(explanation.changes)}});
+}
+
+std::string to_json(const node::QuotaView& quota) {
+  return line(json_of(quota));
+}
+
+std::string to_json(const std::vector<node::QuotaView>& quotas) {
+  return line({{"quotas", list_of(quotas)}});
+}
+
+std::string cleared_to_json(const std::string& name) {
+  return line({{"cleared", name}});
 }
 
 std::string to_json(const node::CurrentPolicy& policy) {

@@ -16,6 +16,9 @@ std::string to_json(
     const node::NodeSnapshot& snapshot);  // {"node":{...},"vms":[...],"clients":[...]}
 std::string to_json(const std::vector<node::ClientView>& clients);  // {"clients":[...]}
 std::string to_json(const node::Explanation& explanation);
+std::string to_json(const node::QuotaView& quota);
+std::string to_json(const std::vector<node::QuotaView>& quotas);  // {"quotas":[...]}
+std::string cleared_to_json(const std::string& name);             // {"cleared":"a"}
 std::string to_json(const node::CurrentPolicy& policy);
 std::string to_json(const std::vector<node::PolicyView>& policies);  // {"policies":[...]}
 std::string to_json(const node::PolicySwitch& done);

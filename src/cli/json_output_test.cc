@@ -33,6 +33,23 @@ TEST(ToJson, Explanation_hasFindingsAndChanges) {
   EXPECT_EQ(parsed["changes"][0]["target_after"], 9);
 }
 
+TEST(ToJson, Quotas_arePagesAndNullWhereNothingIsSet) {
+  EXPECT_EQ(to_json(std::vector<node::QuotaView>{
+                {.name = "a", .request = {"1M", "", 7}, .quota = {.min = 256, .weight = 7}}}),
+            "{\"quotas\":[{\"name\":\"a\",\"present\":false,"
+            "\"quota\":{\"min\":256,\"max\":null,\"weight\":7},"
+            "\"asked\":{\"min\":\"1M\",\"max\":null,\"weight\":7}}]}\n");
+  node::NodeSnapshot snapshot;
+  snapshot.vms.resize(1);
+  snapshot.vms[0].quota.max = 5;
+  snapshot.clients.resize(1);
+  snapshot.clients[0].quota.weight = 6;
+  const json parsed = json::parse(to_json(snapshot));
+  EXPECT_EQ(parsed["vms"][0]["quota"]["max"], 5);
+  EXPECT_EQ(parsed["clients"][0]["quota"]["weight"], 6);
+  EXPECT_TRUE(parsed["clients"][0]["quota"]["max"].is_null());
+}
+
 TEST(ToJson, Clients_haveTheirReportOrNull) {
   std::vector<node::ClientView> clients(2);
   clients[1].report = {

@@ -62,6 +62,21 @@ std::string demotion_of(const node::VmView& vm) {
              : number(vm.demotion_pages_per_second) + " pages a second";
 }
 
+// "-" where nothing is set.
+std::string min_of(const policy::Quota& quota) {
+  return quota.min == 0 ? "-" : format_pages(quota.min);
+}
+
+std::string max_of(const policy::Quota& quota) {
+  return quota.max == policy::Quota::kNoMax ? "-" : format_pages(quota.max);
+}
+
+std::string quota_line(const policy::Quota& quota) {
+  return "minimum " + (quota.min == 0 ? "none" : min_of(quota)) + ", maximum " +
+         (quota.max == policy::Quota::kNoMax ? "none" : max_of(quota)) + ", weight " +
+         number(quota.weight);
+}
+
 std::string what_it_says(const node::ClientView& client) {
   if (!client.report) {
     return "-";
@@ -110,6 +125,7 @@ std::string render(const node::VmView& vm) {
        {"backing", vm.backing_path + " (" + format_pages(vm.backing_pages) + " in use)"},
        {"served by", "worker " + number(vm.worker)},
        {"memory", format_pages(vm.used) + " of a target of " + format_pages(vm.target)},
+       {"quota", quota_line(vm.quota)},
        {"patterns", number(vm.patterns) + " pages held without a frame"},
        {"compression", node::compression_name(vm.compression) + ", " +
                            compressed_line(vm.compressed_pages, vm.compressed_bytes)},
@@ -133,6 +149,9 @@ std::string render(const std::vector<node::VmView>& vms) {
                {"SIZE", kRight},
                {"USED", kRight},
                {"TARGET", kRight},
+               {"MIN", kRight},
+               {"MAX", kRight},
+               {"WEIGHT", kRight},
                {"BACKING", kRight},
                {"PUTS", kRight},
                {"FAILED", kRight},
@@ -140,7 +159,8 @@ std::string render(const std::vector<node::VmView>& vms) {
                {"FLUSHES", kRight}});
   for (const node::VmView& vm : vms) {
     table.add_row({vm.name, state_of(vm), format_size(vm.size_bytes), format_pages(vm.used),
-                   format_pages(vm.target), format_pages(vm.backing_pages),
+                   format_pages(vm.target), min_of(vm.quota), max_of(vm.quota),
+                   number(vm.quota.weight), format_pages(vm.backing_pages),
                    number(vm.interval.puts_total), number(failed_puts(vm.interval)),
                    number(vm.interval.gets_total), number(vm.interval.flushes_total)});
   }
@@ -153,6 +173,9 @@ std::string render(const std::vector<node::ClientView>& clients) {
                {"STATE"},
                {"USED", kRight},
                {"TARGET", kRight},
+               {"MIN", kRight},
+               {"MAX", kRight},
+               {"WEIGHT", kRight},
                {"PUTS", kRight},
                {"FAILED", kRight},
                {"GETS", kRight},
@@ -160,7 +183,8 @@ std::string render(const std::vector<node::ClientView>& clients) {
                {"SAYS OF ITS OWN MEMORY"}});
   for (const node::ClientView& client : clients) {
     table.add_row({client.name, client.connected ? "connected" : "awaited",
-                   format_pages(client.used), format_pages(client.target),
+                   format_pages(client.used), format_pages(client.target), min_of(client.quota),
+                   max_of(client.quota), number(client.quota.weight),
                    number(client.interval.puts_total), number(failed_puts(client.interval)),
                    number(client.interval.gets_total), number(client.interval.flushes_total),
                    what_it_says(client)});
@@ -191,6 +215,16 @@ std::string render(const node::Explanation& explanation) {
                    number(change.used), number(change.puts_failed), change.reason});
   }
   return text + "\nTarget changes, in pages:\n" + table.text();
+}
+
+std::string render(const std::vector<node::QuotaView>& quotas) {
+  constexpr Align kRight = Align::kRight;
+  Table table({{"NAME"}, {"STATE"}, {"MIN", kRight}, {"MAX", kRight}, {"WEIGHT", kRight}});
+  for (const node::QuotaView& quota : quotas) {
+    table.add_row({quota.name, quota.present ? "here" : "not here", min_of(quota.quota),
+                   max_of(quota.quota), number(quota.quota.weight)});
+  }
+  return table.text();
 }
 
 std::string render(const node::CurrentPolicy& policy) {

@@ -15,6 +15,7 @@ std::string render(const std::vector<node::VmView>& vms);
 std::string render(const node::NodeSnapshot& snapshot);  // a line for the node, a table of its VMs
 std::string render(const std::vector<node::ClientView>& clients);
 std::string render(const node::Explanation& explanation);
+std::string render(const std::vector<node::QuotaView>& quotas);
 std::string render(const node::CurrentPolicy& policy);
 std::string render(const std::vector<node::PolicyView>& policies);
 std::string render(const run::RunOutcome& outcome);

@@ -21,8 +21,30 @@ node::VmView example_vm() {
 
 TEST(Render, Vms_areATableInUnits) {
   EXPECT_EQ(render(std::vector{example_vm()}),
-            "VM   STATE       SIZE   USED   TARGET  BACKING  PUTS  FAILED  GETS  FLUSHES\n"
-            "web  connected  1 GiB  1 MiB  1.5 MiB      0 B    10       3     0        0\n");
+            "VM   STATE       SIZE   USED   TARGET  MIN  MAX  WEIGHT  BACKING  PUTS  FAILED  GETS  "
+            "FLUSHES\n"
+            "web  connected  1 GiB  1 MiB  1.5 MiB    -    -     100      0 B    10       3     0  "
+            "      0\n");
+}
+
+TEST(Render, Quotas_areATableInUnits) {
+  EXPECT_EQ(
+      render(std::vector<node::QuotaView>{
+          {.name = "web", .request = {}, .quota = {256, 512, 7}, .present = true}, {.name = "b"}}),
+      "NAME  STATE       MIN    MAX  WEIGHT\n"
+      "web   here      1 MiB  2 MiB       7\n"
+      "b     not here      -      -     100\n");
+}
+
+TEST(Render, VmsAndClients_showTheirQuotas) {
+  node::VmView vm = example_vm();
+  EXPECT_THAT(render(vm), HasSubstr("minimum none, maximum none, weight 100\n"));
+  vm.quota = {.min = 256, .max = 512, .weight = 7};
+  EXPECT_THAT(render(vm), HasSubstr("minimum 1 MiB, maximum 2 MiB, weight 7\n"));
+  EXPECT_THAT(render(std::vector{vm}), HasSubstr("1.5 MiB  1 MiB  2 MiB       7  "));
+  node::ClientView client{.name = "c"};
+  client.quota = {.min = 256, .max = 0};
+  EXPECT_THAT(render(std::vector{client}), HasSubstr("  1 MiB  0 B     100  "));
 }
 
 TEST(Render, Node_tellsMemory) {

@@ -9,6 +9,8 @@
 #include "base/toml_table.h"
 #include "base/units.h"
 #include "memory/arena.h"
+#include "node/quota_rules.h"
+#include "node/quotas.h"
 #include "node/vm_rules.h"
 #include "policy/policy.h"
 
@@ -207,6 +209,38 @@ void read_log(TableReader& reader, Config& config) {
   reader.take<LogLevel>("level", &config.log_level, parse_level);
 }
 
+// Of any name.
+QuotaRequest read_quota_words(TableReader& reader) {
+  QuotaRequest quota;
+  reader.take<std::string>("min", &quota.min, parse_quota_min);
+  reader.take<std::string>("max", &quota.max, parse_quota_max);
+  reader.take<std::uint32_t>("weight", &quota.weight, parse_quota_weight);
+  return quota;
+}
+
+void read_quota(TableReader& reader, Config& config) {
+  NamedQuota quota;
+  const auto parse_name = [&](const std::string& text) -> Result<std::string> {
+    FALLOW_TRY(check_name(text));
+    for (const VmRequest& vm : config.vms) {
+      if (vm.name == text) {
+        return invalid("VM '" + text + "' has a [[vm]]: write its min, max and weight there");
+      }
+    }
+    for (const NamedQuota& other : config.quotas) {
+      if (other.name == text) {
+        return invalid("there already is a quota of '" + text + "' above: write one of them");
+      }
+    }
+    return text;
+  };
+  if (!reader.take<std::string>("name", &quota.name, parse_name)) {
+    reader.missing("name", "\"client1\"");
+  }
+  quota.request = read_quota_words(reader);
+  config.quotas.push_back(quota);
+}
+
 void read_vm(TableReader& reader, Config& config) {
   VmRequest vm;
   const auto parse_name = [&](const std::string& text) -> Result<std::string> {
@@ -245,6 +279,7 @@ void read_vm(TableReader& reader, Config& config) {
   reader.take<std::string>("backing", &vm.backing_path, parse_backing);
   reader.take_flag("discard_backing", &vm.discard_backing);
   reader.take<tmem::Compression>("compress", &vm.compression, parse_compress);
+  vm.quota = read_quota_words(reader);
   config.vms.push_back(vm);
 }
 
@@ -272,30 +307,68 @@ void read_section(const toml::table& root, const std::string& name, Section read
   reader.refuse_unknown_keys();
 }
 
-void read_vms(const toml::table& root, ConfigReading& reading) {
-  const toml::node* node = root.get("vm");
+// Tables that may stand more than once.
+struct Tables {
+  const char* name;
+  const char* plural;
+  std::size_t count_max;
+  Section read;
+};
+
+constexpr Tables kVmTables = {"vm", "VMs", kVmsMax, read_vm};
+constexpr Tables kQuotaTables = {"quota", "quotas", Quotas::kQuotasMax, read_quota};
+
+void read_tables(const toml::table& root, const Tables& tables, ConfigReading& reading) {
+  const toml::node* node = root.get(tables.name);
   if (node == nullptr) {
     return;
   }
-  const toml::array* tables = node->as_array();
-  if (tables == nullptr || !tables->is_homogeneous(toml::node_type::table)) {
-    reading.errors.push_back({node->source().begin.line, "'vm' must be tables: write [[vm]]"});
-    return;
+  const std::string form = "[[" + std::string(tables.name) + "]]";
+  const auto refuse = [&](const std::string& text) {
+    reading.errors.push_back({node->source().begin.line, text});
+  };
+  const toml::array* array = node->as_array();
+  if (array == nullptr || !array->is_homogeneous(toml::node_type::table)) {
+    return refuse("'" + std::string(tables.name) + "' must be tables: write " + form);
   }
-  if (tables->size() > kVmsMax) {
-    reading.errors.push_back({node->source().begin.line,
-                              "more than " + std::to_string(kVmsMax) + " VMs: take some out"});
-    return;
+  if (array->size() > tables.count_max) {
+    return refuse("more than " + std::to_string(tables.count_max) + " " + tables.plural +
+                  ": take some out");
   }
-  for (const toml::node& table : *tables) {
-    TableReader reader(*table.as_table(), "[[vm]]", reading.errors);
-    read_vm(reader, reading.config);
+  for (const toml::node& table : *array) {
+    TableReader reader(*table.as_table(), form, reading.errors);
+    tables.read(reader, reading.config);
     reader.refuse_unknown_keys();
   }
 }
 
+// Whether each is right in itself, and all minimums fit into the node. Where other errors are,
+// there may be nothing to tell it by.
+void check_quotas(const toml::table& root, ConfigReading& reading) {
+  if (!reading.errors.empty()) {
+    return;
+  }
+  Quotas quotas(reading.config.memory_bytes / kPageSize);
+  const auto check = [&](const char* tables, std::size_t i, const std::string& name,
+                         const QuotaRequest& request) {
+    const Status set =
+        says_nothing(request) ? Status() : quotas.set(name, request, Quotas::Origin::kFile);
+    if (!set) {
+      const toml::node& table = *root.get(tables)->as_array()->get(i);
+      reading.errors.push_back(
+          {table.source().begin.line, "quota of '" + name + "': " + set.error().text});
+    }
+  };
+  for (std::size_t i = 0; i < reading.config.vms.size(); ++i) {
+    check("vm", i, reading.config.vms[i].name, reading.config.vms[i].quota);
+  }
+  for (std::size_t i = 0; i < reading.config.quotas.size(); ++i) {
+    check("quota", i, reading.config.quotas[i].name, reading.config.quotas[i].request);
+  }
+}
+
 void refuse_unknown_sections(const toml::table& root, Errors& errors) {
-  std::set<std::string> known = {"vm"};
+  std::set<std::string> known = {"vm", "quota"};
   for (const auto& [name, read] : sections()) {
     known.insert(name);
   }
@@ -328,7 +401,9 @@ ConfigReading read_config(std::string_view text) {
   for (const auto& [name, read] : sections()) {
     read_section(root, name, read, reading);
   }
-  read_vms(root, reading);
+  read_tables(root, kVmTables, reading);
+  read_tables(root, kQuotaTables, reading);
+  check_quotas(root, reading);
   sort_by_line(reading.errors);
   return reading;
 }

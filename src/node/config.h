@@ -18,6 +18,11 @@ namespace fallow::node {
 // One for each processor that the process may use, up to four.
 unsigned default_workers();
 
+struct NamedQuota {
+  std::string name{};
+  QuotaRequest request{};
+};
+
 struct Config {
   // [node]
   std::uint64_t memory_bytes = 0;                // what this host contributes
@@ -45,6 +50,8 @@ struct Config {
   LogLevel log_level = LogLevel::kInfo;
   // [[vm]]
   std::vector<VmRequest> vms{};
+  // [[quota]]: of names that have no [[vm]]
+  std::vector<NamedQuota> quotas{};
   // The command line's: give up the pages that a life before left.
   bool discard_pages = false;
 };

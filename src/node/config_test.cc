@@ -108,6 +108,61 @@ TEST(ReadConfig, Compression_forms_areRead) {
   EXPECT_EQ(vm.config.vms[0].compression, tmem::Compression::kLz4);
 }
 
+constexpr char kHundred[] = "node.memory = \"100M\"\n";
+
+TEST(ReadConfig, Quotas_areRead) {
+  const auto reading = read_config(std::string(kHundred) + R"(
+[[vm]]
+name = "a"
+size = "1G"
+min = "10%"
+max = "64M"
+weight = 200
+[[quota]]
+name = "pager"
+max = "none"
+weight = "7"
+)");
+  ASSERT_TRUE(reading.errors.empty()) << reading.errors[0].text;
+  EXPECT_EQ(reading.config.vms[0].quota, (QuotaRequest{"10%", "64M", 200}));
+  ASSERT_EQ(reading.config.quotas.size(), 1u);
+  EXPECT_EQ(reading.config.quotas[0].name, "pager");
+  EXPECT_EQ(reading.config.quotas[0].request, (QuotaRequest{"", "none", 7}));
+}
+
+TEST(ReadConfig, BadQuotas_areToldWithTheirLine) {
+  const auto error = [](const std::string& lines) {
+    const TomlError found = error_of(std::string(kHundred) + lines);
+    return std::to_string(found.line) + ": " + found.text;
+  };
+  const std::string bound =
+      " must be a size in whole pages of 4096 bytes such as \"64M\", or a percentage of the node "
+      "up "
+      "to 100 such as \"10%\"";
+  EXPECT_EQ(error("[[vm]]\nname = \"a\"\nsize = \"1G\"\nmin = \"101%\"\n"),
+            "5: min: '101%'" + bound);
+  EXPECT_EQ(error("[[quota]]\nname = \"a\"\nmax = 5\n"), "4: max: '5'" + bound + ", or \"none\"");
+  EXPECT_EQ(error("[[quota]]\nname = \"a\"\nweight = 0\n"),
+            "4: weight: '0' must be a whole number from 1 to 10000; 100 is what others have");
+  EXPECT_EQ(error("[[quota]]\nname = \"a\"\nmin = \"2M\"\nmax = \"1M\"\n"),
+            "2: quota of 'a': the minimum of 2 MiB is more than the maximum of 1 MiB: lower it, or "
+            "raise the maximum");
+  EXPECT_EQ(
+      error("[[vm]]\nname = \"a\"\nsize = \"1G\"\nmin = \"60%\"\n"
+            "[[quota]]\nname = \"b\"\nmin = \"50M\"\n"),
+      "6: quota of 'b': the minimums would add up to 110 MiB, and the node has 100 MiB: ask for "
+      "less, or lower another one (fallow quota list)");
+  EXPECT_EQ(error("[[quota]]\nmin = \"1M\"\n"),
+            "2: [[quota]] needs a key 'name', for example name = \"client1\"");
+  EXPECT_EQ(error("[[quota]]\nname = \"a\"\n[[quota]]\nname = \"a\"\n"),
+            "5: name: there already is a quota of 'a' above: write one of them");
+  EXPECT_EQ(error("[[quota]]\nname = \"a\"\n[[vm]]\nname = \"a\"\nsize = \"1G\"\n"),
+            "3: name: VM 'a' has a [[vm]]: write its min, max and weight there");
+  EXPECT_EQ(error("[quota]\nname = \"a\"\n"), "2: 'quota' must be tables: write [[quota]]");
+  EXPECT_EQ(error("[[quota]]\nname = \"a\"\nmaximum = 1\n"),
+            "4: unknown key 'maximum' in [[quota]]: known here: max, min, name, weight");
+}
+
 TEST(ReadConfig, Demotion_forms_areRead) {
   const auto rate = [](const std::string& value) {
     return read_config("[node]\nmemory = \"4G\"\n[device]\ndemotion = " + value)

@@ -91,6 +91,7 @@ Result<VmView> ControlClient::add_vm(const VmRequest& vm) const {
   request.set_backing_path(vm.backing_path);
   request.set_discard_backing(vm.discard_backing);
   request.set_compress(compression_name(vm.compression));
+  write(vm.quota, request.mutable_quota());
   v1::AddVmResponse response;
   FALLOW_TRY(impl_->call(&v1::Control::Stub::AddVm, request, &response));
   return read(response.vm());
@@ -140,6 +141,33 @@ Result<Explanation> ControlClient::explain_vm(const std::string& name) const {
   v1::ExplainVmResponse response;
   FALLOW_TRY(impl_->call(&v1::Control::Stub::ExplainVm, request, &response));
   return read(response);
+}
+
+Result<QuotaView> ControlClient::set_quota(const std::string& name,
+                                           const QuotaRequest& change) const {
+  v1::SetQuotaRequest request;
+  request.set_name(name);
+  write(change, request.mutable_change());
+  v1::SetQuotaResponse response;
+  FALLOW_TRY(impl_->call(&v1::Control::Stub::SetQuota, request, &response));
+  return read(response.quota());
+}
+
+fallow::Status ControlClient::clear_quota(const std::string& name) const {
+  v1::ClearQuotaRequest request;
+  request.set_name(name);
+  v1::ClearQuotaResponse response;
+  return impl_->call(&v1::Control::Stub::ClearQuota, request, &response);
+}
+
+Result<std::vector<QuotaView>> ControlClient::list_quotas() const {
+  v1::ListQuotasResponse response;
+  FALLOW_TRY(impl_->call(&v1::Control::Stub::ListQuotas, v1::ListQuotasRequest(), &response));
+  std::vector<QuotaView> quotas;
+  for (const v1::NamedQuota& quota : response.quotas()) {
+    quotas.push_back(read(quota));
+  }
+  return quotas;
 }
 
 Result<CurrentPolicy> ControlClient::show_policy() const {

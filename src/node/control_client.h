@@ -33,6 +33,11 @@ class ControlClient {
   [[nodiscard]] Result<VmView> resize_vm(const std::string& name, std::uint64_t size_bytes) const;
   [[nodiscard]] Result<Explanation> explain_vm(const std::string& name) const;
 
+  [[nodiscard]] Result<QuotaView> set_quota(const std::string& name,
+                                            const QuotaRequest& change) const;
+  [[nodiscard]] Status clear_quota(const std::string& name) const;
+  [[nodiscard]] Result<std::vector<QuotaView>> list_quotas() const;
+
   [[nodiscard]] Result<CurrentPolicy> show_policy() const;
   [[nodiscard]] Result<std::vector<PolicyView>> list_policies() const;
   [[nodiscard]] Result<PolicySwitch> set_policy(const std::string& spec) const;

@@ -91,6 +91,16 @@ TargetChange read(const v1::TargetChange& message) {
   return view;
 }
 
+void write(const policy::Quota& view, v1::Quota* message) {
+  message->set_min(view.min);
+  message->set_max(view.max);
+  message->set_weight(view.weight);
+}
+
+policy::Quota read(const v1::Quota& message) {
+  return {.min = message.min(), .max = message.max(), .weight = message.weight()};
+}
+
 }  // namespace
 
 void write(const NodeView& view, v1::Node* message) {
@@ -161,6 +171,7 @@ void write(const VmView& view, v1::Vm* message) {
   message->set_compressed_pages(view.compressed_pages);
   message->set_compressed_bytes(view.compressed_bytes);
   message->set_worker(view.worker);
+  write(view.quota, message->mutable_quota());
 }
 
 VmView read(const v1::Vm& message) {
@@ -195,6 +206,9 @@ VmView read(const v1::Vm& message) {
   view.compressed_pages = message.compressed_pages();
   view.compressed_bytes = message.compressed_bytes();
   view.worker = message.worker();
+  if (message.has_quota()) {
+    view.quota = read(message.quota());
+  }
   return view;
 }
 
@@ -210,6 +224,7 @@ void write(const ClientView& view, v1::Client* message) {
   if (view.report) {
     write(*view.report, message->mutable_report());
   }
+  write(view.quota, message->mutable_quota());
 }
 
 ClientView read(const v1::Client& message) {
@@ -224,6 +239,9 @@ ClientView read(const v1::Client& message) {
   view.reason = message.reason();
   if (message.has_report()) {
     view.report = read(message.report());
+  }
+  if (message.has_quota()) {
+    view.quota = read(message.quota());
   }
   return view;
 }
@@ -256,6 +274,30 @@ Explanation read(const v1::ExplainVmResponse& message) {
     view.changes.push_back(read(change));
   }
   return view;
+}
+
+void write(const QuotaRequest& view, v1::QuotaRequest* message) {
+  message->set_min(view.min);
+  message->set_max(view.max);
+  message->set_weight(view.weight);
+}
+
+QuotaRequest read(const v1::QuotaRequest& message) {
+  return {.min = message.min(), .max = message.max(), .weight = message.weight()};
+}
+
+void write(const QuotaView& view, v1::NamedQuota* message) {
+  message->set_name(view.name);
+  write(view.request, message->mutable_request());
+  write(view.quota, message->mutable_quota());
+  message->set_present(view.present);
+}
+
+QuotaView read(const v1::NamedQuota& message) {
+  return {.name = message.name(),
+          .request = read(message.request()),
+          .quota = read(message.quota()),
+          .present = message.present()};
 }
 
 void write(const PolicyView& view, v1::Policy* message) {

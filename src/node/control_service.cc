@@ -65,7 +65,8 @@ class ControlService final : public v1::Control::Service {
                                             .size_bytes = request->size_bytes(),
                                             .backing_path = request->backing_path(),
                                             .discard_backing = request->discard_backing(),
-                                            .compression = *compression});
+                                            .compression = *compression,
+                                            .quota = read(request->quota())});
     if (!vm) {
       return status_of(vm.error());
     }
@@ -120,6 +121,30 @@ class ControlService final : public v1::Control::Service {
       return status_of(explanation.error());
     }
     write(*explanation, response);
+    return grpc::Status::OK;
+  }
+
+  grpc::Status SetQuota(ServerContext* /*context*/, const v1::SetQuotaRequest* request,
+                        v1::SetQuotaResponse* response) override {
+    const Result<QuotaView> quota = node_.set_quota(request->name(), read(request->change()));
+    if (!quota) {
+      return status_of(quota.error());
+    }
+    write(*quota, response->mutable_quota());
+    return grpc::Status::OK;
+  }
+
+  grpc::Status ClearQuota(ServerContext* /*context*/, const v1::ClearQuotaRequest* request,
+                          v1::ClearQuotaResponse* /*response*/) override {
+    const auto cleared = node_.clear_quota(request->name());
+    return cleared ? grpc::Status::OK : status_of(cleared.error());
+  }
+
+  grpc::Status ListQuotas(ServerContext* /*context*/, const v1::ListQuotasRequest* /*request*/,
+                          v1::ListQuotasResponse* response) override {
+    for (const QuotaView& quota : node_.list_quotas()) {
+      write(quota, response->add_quotas());
+    }
     return grpc::Status::OK;
   }
 

@@ -67,6 +67,19 @@ class FakeNode final : public Operations {
     }
     return {};
   }
+  [[nodiscard]] Result<QuotaView> set_quota(const std::string& name,
+                                            const QuotaRequest& change) override {
+    if (change.min == "bad") {
+      return invalid("min: 'bad'");
+    }
+    return QuotaView{name, change, {1, 2, 3}, true};
+  }
+  [[nodiscard]] Status clear_quota(const std::string& name) override {
+    return name == "a" ? Status() : Error{ErrorCode::kNotFound, "'" + name + "' has no quota"};
+  }
+  [[nodiscard]] std::vector<QuotaView> list_quotas() const override {
+    return {{"a", {"64M", "10%", 7}, {4, 5, 6}, true}, {"b", {}, {}, false}};
+  }
   [[nodiscard]] CurrentPolicy show_policy() const override {
     return {"greedy", {"greedy", "first come", ""}};
   }
@@ -92,12 +105,14 @@ class FakeNode final : public Operations {
     view.interval.puts_total = 9;
     view.io_errors = 10;
     view.reason = "why";
+    view.quota = {.min = 11, .max = 12, .weight = 13};
     return view;
   }
 
   static ClientView client() {
     ClientView view{.name = "pager", .connected = true, .used = 3};
     view.report = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, {{13, 14}, {15, 6}}};
+    view.quota.weight = 17;
     return view;
   }
 
@@ -148,6 +163,7 @@ TEST_F(ControlServiceTest, Vms_overTheSocket_arriveWhole) {
   EXPECT_EQ(vm.interval.puts_total, 9u);
   EXPECT_EQ(vm.io_errors, 10u);
   EXPECT_EQ(client.show_vm("a")->reason, "why");
+  EXPECT_EQ(vm.quota, (policy::Quota{11, 12, 13}));
 }
 
 TEST_F(ControlServiceTest, Clients_overTheSocket_arriveWithWhatTheySay) {
@@ -162,6 +178,7 @@ TEST_F(ControlServiceTest, Clients_overTheSocket_arriveWithWhatTheySay) {
   EXPECT_FALSE(client.explain_vm("a")->client.has_value());
   for (const ClientView& view : {list->clients[0], *explanation->client}) {
     EXPECT_EQ(view.name, "pager");
+    EXPECT_EQ(view.quota, (policy::Quota{.weight = 17}));
     ASSERT_TRUE(view.report.has_value());
     const MemoryReport& said = *view.report;
     EXPECT_THAT((std::vector{said.age_ns, said.ram_limit_pages, said.resident_pages,
@@ -193,6 +210,35 @@ TEST_F(ControlServiceTest, AddVm_request_arrivesWhole) {
   EXPECT_EQ(node_.asked().backing_path, "/x");
   EXPECT_TRUE(node_.asked().discard_backing);
   EXPECT_EQ(node_.asked().compression, tmem::Compression::kLz4);
+}
+
+TEST_F(ControlServiceTest, Quotas_overTheSocket_arriveWhole) {
+  const ControlClient client(path_);
+  const QuotaRequest change{"1G", "none", 300};
+  const auto set = client.set_quota("c", change);
+  ASSERT_TRUE(set.ok()) << set.error().text;
+  EXPECT_EQ(set->name, "c");
+  EXPECT_EQ(set->request, change);
+  EXPECT_EQ(set->quota, (policy::Quota{1, 2, 3}));
+  EXPECT_TRUE(set->present);
+  EXPECT_EQ(client.set_quota("c", {"bad", "", 0}).error().text, "min: 'bad'");
+  EXPECT_EQ(client.set_quota("c", {"bad", "", 0}).error().code, ErrorCode::kInvalid);
+  EXPECT_TRUE(client.clear_quota("a").ok());
+  EXPECT_EQ(client.clear_quota("b").error().code, ErrorCode::kNotFound);
+  const auto all = client.list_quotas();
+  ASSERT_TRUE(all.ok());
+  ASSERT_EQ(all->size(), 2u);
+  EXPECT_EQ((*all)[0].request, (QuotaRequest{"64M", "10%", 7}));
+  EXPECT_EQ((*all)[0].quota, (policy::Quota{4, 5, 6}));
+  EXPECT_EQ((*all)[1].quota, policy::Quota{});
+  EXPECT_FALSE((*all)[1].present);
+}
+
+TEST_F(ControlServiceTest, AddVm_quota_arrivesWhole) {
+  VmRequest request{.name = "b", .size_bytes = 4096};
+  request.quota = {"10%", "none", 5};
+  ASSERT_TRUE(ControlClient(path_).add_vm(request).ok());
+  EXPECT_EQ(node_.asked().quota, request.quota);
 }
 
 TEST_F(ControlServiceTest, Policies_overTheSocket_arriveWhole) {

@@ -73,9 +73,18 @@ PolicySwitch Controller::set_policy(std::unique_ptr<policy::Policy> policy) {
   return {.spec = figures_.policy, .previous = previous};
 }
 
-std::uint64_t Controller::initial_target(std::uint64_t vm_count) const {
+void Controller::quotas_changed() {
   const std::lock_guard lock(mutex_);
-  return policy_->initial_target(accounts_.total_frames(), vm_count);
+  decide(Occasion::kQuotasChanged);
+}
+
+// The others' quotas count from the first decision on.
+std::uint64_t Controller::initial_target(std::uint64_t vm_count, const std::string& name) const {
+  const std::lock_guard lock(mutex_);
+  policy::NodeStatistics statistics{.total = accounts_.total_frames(), .vms = {}};
+  statistics.vms.resize(std::max<std::uint64_t>(vm_count, 1));
+  statistics.vms.back().quota = accounts_.quota_of(name);
+  return policy_->initial_target_of(statistics, statistics.vms.size() - 1);
 }
 
 void Controller::decide(Occasion occasion) {
@@ -83,7 +92,7 @@ void Controller::decide(Occasion occasion) {
   std::sort(latest_.begin(), latest_.end(),
             [](const auto& left, const auto& right) { return left.id < right.id; });
   forget_the_gone();
-  const bool active = occasion == Occasion::kInterval && had_activity();
+  const bool active = occasion != Occasion::kPolicyChanged && had_activity();
   const std::set<ClientId> clients = latest_clients();
   if (!active && occasion == Occasion::kInterval && clients == clients_decided_) {
     return;
@@ -114,16 +123,16 @@ policy::NodeStatistics Controller::statistics_so_far() const {
   policy::NodeStatistics statistics{.total = accounts_.total_frames(), .vms = {}};
   for (const tmem::ClientStatistics& client : latest_) {
     statistics.vms.push_back(policy_statistics(client));
+    statistics.vms.back().quota = accounts_.quota_of(client.name);
   }
   return statistics;
 }
 
 policy::NodeStatistics Controller::statistics_to_start(Occasion occasion) const {
   policy::NodeStatistics statistics = statistics_so_far();
-  const std::uint64_t initial = policy_->initial_target(statistics.total, latest_.size());
   for (std::size_t i = 0; i < latest_.size(); ++i) {
     if (occasion == Occasion::kPolicyChanged || fresh_.contains(latest_[i].id)) {
-      statistics.vms[i].target = initial;
+      statistics.vms[i].target = policy_->initial_target_of(statistics, i);
     }
   }
   return statistics;

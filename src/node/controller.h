@@ -32,6 +32,8 @@ class FrameAccounts {
   [[nodiscard]] virtual std::vector<tmem::ClientStatistics> take_interval() = 0;
   // Nothing when the client has gone meanwhile.
   virtual void set_target(ClientId client, std::uint64_t pages) = 0;
+  // What a client of that name is granted.
+  [[nodiscard]] virtual policy::Quota quota_of(const std::string& /*name*/) const { return {}; }
 };
 
 // One time that the policy was asked.
@@ -70,8 +72,12 @@ class Controller {
   // one with other settings goes on from the targets that it has reached.
   PolicySwitch set_policy(std::unique_ptr<policy::Policy> policy);
 
-  // For a VM that has just come and is the last of `vm_count`.
-  [[nodiscard]] std::uint64_t initial_target(std::uint64_t vm_count) const;
+  // Somebody's quota is another one: takes effect at once.
+  void quotas_changed();
+
+  // For a VM that has just come and is the last of `vm_count`. Its quota is its name's.
+  [[nodiscard]] std::uint64_t initial_target(std::uint64_t vm_count,
+                                             const std::string& name = {}) const;
 
   [[nodiscard]] ControllerFigures figures() const;
   [[nodiscard]] VmMemory recall(ClientId vm) const;
@@ -79,7 +85,7 @@ class Controller {
   [[nodiscard]] std::vector<DecisionRecord> history() const;
 
  private:
-  enum class Occasion { kInterval, kPolicyChanged };
+  enum class Occasion { kInterval, kPolicyChanged, kQuotasChanged };
 
   void decide(Occasion occasion);
   [[nodiscard]] bool had_activity() const;

@@ -34,6 +34,11 @@ class FakeAccounts final : public FrameAccounts {
     }
   }
 
+  [[nodiscard]] policy::Quota quota_of(const std::string& name) const override {
+    const auto found = quotas.find(name);
+    return found == quotas.end() ? policy::Quota{} : found->second;
+  }
+
   tmem::ClientStatistics& add(std::uint32_t id, const std::string& name, std::uint64_t target) {
     tmem::ClientStatistics client;
     client.id = ClientId(id);
@@ -52,6 +57,7 @@ class FakeAccounts final : public FrameAccounts {
   std::uint64_t total = 1000;
   std::vector<tmem::ClientStatistics> clients;
   std::vector<std::pair<std::uint32_t, std::uint64_t>> sent;
+  std::map<std::string, policy::Quota> quotas;
 };
 
 std::unique_ptr<policy::Policy> policy_of(const char* spec) {
@@ -110,6 +116,60 @@ TEST_F(ControllerTest, Tick_vmComesWhileOthersAreBusy_theirTargetsAreScaled) {
   accounts_.add(2, "b", controller.initial_target(2)).used = 0;
   controller.tick();
   EXPECT_THAT(accounts_.sent, ElementsAre(Pair(1, 667), Pair(2, 333)));
+}
+
+TEST_F(ControllerTest, Tick_quotaOfAName_boundsItsTarget) {
+  accounts_.quotas["a"] = {.min = 300, .max = 400, .weight = 200};
+  accounts_.add(1, "a", 380);
+  accounts_.add(2, "b", 100);
+  accounts_.put(0, 10, 5);
+  Controller& controller = this->controller("smart-alloc:P=2");
+  controller.tick();
+  EXPECT_THAT(accounts_.sent, ElementsAre(Pair(1, 400)));
+  EXPECT_EQ(controller.history().back().statistics.vms[0].quota, accounts_.quotas["a"]);
+  EXPECT_EQ(controller.recall(ClientId(1)).reason,
+            "5 puts failed: +40 pages (P=2% of 1000, by weight 200); lowered to its maximum of 400 "
+            "pages");
+}
+
+TEST_F(ControllerTest, QuotasChanged_nothingHappened_isDecidedAtOnce) {
+  accounts_.add(1, "a", 1000).used = 900;
+  accounts_.add(2, "b", 1000).used = 0;
+  Controller& controller = this->controller("greedy");
+  controller.tick();
+  EXPECT_THAT(accounts_.sent, IsEmpty());
+  accounts_.quotas["b"] = {.min = 300};
+  controller.quotas_changed();
+  EXPECT_THAT(accounts_.sent, ElementsAre(Pair(1, 700), Pair(2, 300)));
+  EXPECT_THAT(controller.recall(ClientId(1)).changes.at(0).reason,
+              HasSubstr("minimums their room"));
+  controller.tick();
+  EXPECT_EQ(accounts_.sent.size(), 2u);
+  accounts_.quotas.clear();
+  controller.quotas_changed();
+  EXPECT_EQ(accounts_.clients[0].target, 1000u);
+  EXPECT_EQ(accounts_.clients[1].target, 1000u);
+}
+
+TEST_F(ControllerTest, Tick_freshVmsUnderSmartAlloc_startWithSharesByWeight) {
+  accounts_.quotas["b"] = {.weight = 300};
+  Controller& controller = this->controller("smart-alloc:P=2");
+  accounts_.add(1, "a", controller.initial_target(1, "a")).used = 0;
+  EXPECT_EQ(accounts_.clients[0].target, 1000u);
+  controller.tick();
+  accounts_.add(2, "b", controller.initial_target(2, "b")).used = 0;
+  EXPECT_EQ(accounts_.clients[1].target, 750u);
+  controller.tick();
+  EXPECT_EQ(accounts_.clients[0].target, 250u);
+  EXPECT_EQ(accounts_.clients[1].target, 750u);
+}
+
+TEST_F(ControllerTest, InitialTarget_ofAName_isWithinItsQuota) {
+  accounts_.quotas["a"] = {.min = 100, .max = 200};
+  EXPECT_EQ(controller("greedy").initial_target(4, "a"), 200u);
+  EXPECT_EQ(controller("greedy").initial_target(4, "b"), 1000u);
+  EXPECT_EQ(controller("reconf-static").initial_target(4, "a"), 100u);
+  EXPECT_EQ(controller("no-tmem").initial_target(4, "a"), 0u);
 }
 
 TEST_F(ControllerTest, Tick_getsAndFlushes_areOperationsToo) {

@@ -91,6 +91,23 @@ std::string last_change(const std::vector<TargetChange>& changes) {
          " pages: " + change.reason + ".";
 }
 
+// Empty when nothing is set.
+std::string quota_of(const policy::Quota& quota) {
+  if (quota == policy::Quota{}) {
+    return "";
+  }
+  const std::string max =
+      quota.max == policy::Quota::kNoMax ? "no maximum" : "maximum " + count(quota.max) + " pages";
+  return "Its quota: minimum " + count(quota.min) + " pages, " + max + ", weight " +
+         count(quota.weight) + ".";
+}
+
+void add_quota(const policy::Quota& quota, std::vector<std::string>& findings) {
+  if (std::string text = quota_of(quota); !text.empty()) {
+    findings.push_back(std::move(text));
+  }
+}
+
 std::string percent(double part) {
   char buffer[32];
   std::snprintf(buffer, sizeof buffer, "%.1f%%", part * 100);
@@ -135,6 +152,7 @@ std::vector<std::string> explain(const ClientView& client, const NodeView& node,
                                  const std::vector<TargetChange>& changes) {
   std::vector<std::string> findings = {standing(client, node), failures(client),
                                        last_decision(client, node), last_change(changes)};
+  add_quota(client.quota, findings);
   if (!client.connected) {
     findings.emplace_back("It is not connected: its pages wait for it to come back.");
   }
@@ -148,6 +166,7 @@ std::vector<std::string> explain(const VmView& vm, const NodeView& node,
                                  const std::vector<TargetChange>& changes) {
   std::vector<std::string> findings = {standing(vm, node), failures(vm), last_decision(vm, node),
                                        last_change(changes)};
+  add_quota(vm.quota, findings);
   if (!vm.connected) {
     findings.emplace_back("No front end is connected to its socket.");
   }

@@ -54,6 +54,18 @@ TEST(Explain, FailedPuts_counted) {
               Contains("In the last interval 3 of 5 puts failed; since it came 40 of 100."));
 }
 
+TEST(Explain, Quota_isToldWhenThereIsOne) {
+  VmView vm = vm_with(0, 10);
+  EXPECT_THAT(explain(vm, node_with(10), {}), Not(Contains(HasSubstr("quota"))));
+  vm.quota = {.min = 5, .weight = 200};
+  EXPECT_THAT(explain(vm, node_with(10), {}),
+              Contains("Its quota: minimum 5 pages, no maximum, weight 200."));
+  ClientView client{.name = "c"};
+  client.quota.max = 7;
+  EXPECT_THAT(explain(client, node_with(10), {}),
+              Contains("Its quota: minimum 0 pages, maximum 7 pages, weight 100."));
+}
+
 TEST(Explain, LastChange_hasAgeAndReason) {
   const std::vector<TargetChange> changes = {
       {.age_ns = 3'200'000'000, .target_before = 500, .target_after = 514, .reason = "because"}};

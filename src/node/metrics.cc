@@ -42,6 +42,11 @@ double bytes_of(std::uint64_t pages) {
   return static_cast<double>(pages) * kPageSize;
 }
 
+double bytes_of_maximum(const policy::Quota& quota) {
+  return quota.max == policy::Quota::kNoMax ? std::numeric_limits<double>::infinity()
+                                            : bytes_of(quota.max);
+}
+
 std::uint64_t failed_puts(const VmView& vm) {
   return vm.total.puts_total - std::min(vm.total.puts_total, vm.total.puts_succ);
 }
@@ -85,6 +90,12 @@ constexpr VmMetric kVmMetrics[] = {
      [](const VmView& vm) { return bytes_of(vm.used); }},
     {"fallow_vm_target_bytes", "Memory that the VM may hold", MetricType::Gauge,
      [](const VmView& vm) { return bytes_of(vm.target); }},
+    {"fallow_vm_min_bytes", "Memory that the VM may hold whatever others do", MetricType::Gauge,
+     [](const VmView& vm) { return bytes_of(vm.quota.min); }},
+    {"fallow_vm_max_bytes", "Memory that the VM may hold whatever is free", MetricType::Gauge,
+     [](const VmView& vm) { return bytes_of_maximum(vm.quota); }},
+    {"fallow_vm_weight", "The VM's weight when memory is divided", MetricType::Gauge,
+     [](const VmView& vm) { return static_cast<double>(vm.quota.weight); }},
     {"fallow_vm_pattern_pages", "Pages of one repeated word, held without a frame",
      MetricType::Gauge, [](const VmView& vm) { return static_cast<double>(vm.patterns); }},
     {"fallow_vm_compressed_pages", "Pages held compressed", MetricType::Gauge,
@@ -129,6 +140,12 @@ constexpr ClientFigure kClientMetrics[] = {
      [](const ClientView& client) { return bytes_of(client.used); }},
     {"fallow_client_target_bytes", "Memory that the client may hold", MetricType::Gauge,
      [](const ClientView& client) { return bytes_of(client.target); }},
+    {"fallow_client_min_bytes", "Memory that the client may hold whatever others do",
+     MetricType::Gauge, [](const ClientView& client) { return bytes_of(client.quota.min); }},
+    {"fallow_client_max_bytes", "Memory that the client may hold whatever is free",
+     MetricType::Gauge, [](const ClientView& client) { return bytes_of_maximum(client.quota); }},
+    {"fallow_client_weight", "The client's weight when memory is divided", MetricType::Gauge,
+     [](const ClientView& client) { return static_cast<double>(client.quota.weight); }},
 };
 
 // What a client says of itself: named so that nobody takes it for what we know.

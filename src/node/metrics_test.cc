@@ -49,6 +49,25 @@ TEST(MetricsText, Vms_areLabelled) {
   EXPECT_THAT(text, HasSubstr("fallow_vm_pages_read_total{vm=\"web\",place=\"backing\"} 8"));
 }
 
+TEST(MetricsText, Quotas_areThere) {
+  MetricsReading reading = example_reading();
+  std::string text = metrics_text(reading);
+  EXPECT_THAT(text, HasSubstr("fallow_vm_min_bytes{vm=\"web\"} 0"));
+  EXPECT_THAT(text, HasSubstr("fallow_vm_max_bytes{vm=\"web\"} +Inf"));
+  EXPECT_THAT(text, HasSubstr("fallow_vm_weight{vm=\"web\"} 100"));
+  reading.snapshot.vms[0].quota = {.min = 1, .max = 2, .weight = 3};
+  reading.snapshot.clients.resize(1);
+  reading.snapshot.clients[0].name = "c";
+  reading.snapshot.clients[0].quota = {.min = 4, .max = 5, .weight = 6};
+  text = metrics_text(reading);
+  EXPECT_THAT(text, HasSubstr("fallow_vm_min_bytes{vm=\"web\"} 4096"));
+  EXPECT_THAT(text, HasSubstr("fallow_vm_max_bytes{vm=\"web\"} 8192"));
+  EXPECT_THAT(text, HasSubstr("fallow_vm_weight{vm=\"web\"} 3"));
+  EXPECT_THAT(text, HasSubstr("fallow_client_min_bytes{client=\"c\"} 16384"));
+  EXPECT_THAT(text, HasSubstr("fallow_client_max_bytes{client=\"c\"} 20480"));
+  EXPECT_THAT(text, HasSubstr("fallow_client_weight{client=\"c\"} 6"));
+}
+
 TEST(MetricsText, Histogram_isCumulativeAndCountsEverything) {
   const std::string text = metrics_text(example_reading());
   EXPECT_THAT(text, HasSubstr("fallow_vm_put_seconds_count{vm=\"web\"} 3"));

@@ -10,6 +10,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "node/explain.h"
+#include "node/quota_rules.h"
 #include "node/vm_rules.h"
 
 namespace fallow::node {
@@ -86,7 +87,7 @@ ring::Secret make_identity() {
 
 class Node::StoreAccounts final : public FrameAccounts {
  public:
-  explicit StoreAccounts(tmem::Store& store) : store_(store) {}
+  StoreAccounts(tmem::Store& store, const Quotas& quotas) : store_(store), quotas_(quotas) {}
   [[nodiscard]] std::uint64_t total_frames() const override { return store_.total_frames(); }
   [[nodiscard]] std::vector<tmem::ClientStatistics> take_interval() override {
     return store_.take_interval();
@@ -94,9 +95,13 @@ class Node::StoreAccounts final : public FrameAccounts {
   void set_target(ClientId client, std::uint64_t pages) override {
     store_.set_target(client, pages);
   }
+  [[nodiscard]] policy::Quota quota_of(const std::string& name) const override {
+    return quotas_.of(name);
+  }
 
  private:
   tmem::Store& store_;
+  const Quotas& quotas_;
 };
 
 // What comes through the ring socket. On the ring server's thread.
@@ -108,8 +113,8 @@ class Node::RingDoor final : public RingHost {
                                 uid_t uid) override {
     const auto admission = node_.ring_clients_->admit(name, secret);
     if (admission && !admission->resumed) {
-      const std::uint64_t clients = node_.store_->statistics().size();
-      node_.store_->set_target(admission->client, node_.controller_->initial_target(clients));
+      node_.give_first_target(admission->client, std::string(name),
+                              node_.store_->statistics().size());
       log_info("ring_client_added", {{"client", name}, {"uid", uid}});
     }
     return admission;
@@ -171,7 +176,9 @@ Result<std::unique_ptr<Node>> Node::create(const Config& config, const Clock& cl
   }
   node->workers_ = *std::move(workers);
   node->ring_clients_ = std::make_unique<RingClients>(*node->store_, clock);
-  node->accounts_ = std::make_unique<StoreAccounts>(*node->store_);
+  node->quotas_ = std::make_unique<Quotas>(node->store_->total_frames());
+  FALLOW_TRY(node->set_configured_quotas());
+  node->accounts_ = std::make_unique<StoreAccounts>(*node->store_, *node->quotas_);
   node->controller_ =
       std::make_unique<Controller>(*node->accounts_, clock, *std::move(policy), config.history);
   return node;
@@ -254,6 +261,7 @@ void Node::restore_vm(const std::string& map_path) {
                            {"used", store_->allowance((*vm)->client()).used},
                            {"backing_pages", device.backing_pages},
                            {"lost_pages", device.lost_pages}});
+  restore_quota(record->request);
   const std::lock_guard lock(vms_mutex_);
   vms_[name] = *std::move(vm);
 }
@@ -324,7 +332,9 @@ Status Node::add_configured_vms() {
       }
       continue;
     }
-    if (const Result<VmView> added = add_vm(wanted); !added) {
+    VmRequest request = wanted;
+    request.quota = {};  // the file's are set already, and are the file's to change
+    if (const Result<VmView> added = add_vm(request); !added) {
       return Error{added.error().code, "VM '" + wanted.name + "': " + added.error().text};
     }
   }
@@ -385,12 +395,18 @@ Result<VmView> Node::add_vm(const VmRequest& request) {
   if (count > kVmsMax) {
     return failed("there are " + std::to_string(kVmsMax) + " VMs already, as many as there can be");
   }
-  const VmRecord record{request, config_.block_size, make_identity()};
+  const std::optional<Quotas::Entry> quota_before = quotas_->find(request.name);
+  if (!says_nothing(request.quota)) {
+    FALLOW_TRY(quotas_->set(request.name, request.quota, Quotas::Origin::kCommand));
+  }
+  VmRecord record{request, config_.block_size, make_identity()};
+  record.request.quota = quota_to_keep(request.name);
   auto vm = VmExport::create(host(), options_for(record));
   if (!vm) {
+    quotas_->put_back(request.name, quota_before);
     return vm.error();
   }
-  store_->set_target((*vm)->client(), controller_->initial_target(count));
+  give_first_target((*vm)->client(), request.name, count);
   log_info("vm_added", {{"vm", request.name},
                         {"size", request.size_bytes},
                         {"socket", (*vm)->options().socket_path},
@@ -420,6 +436,9 @@ Status Node::remove_vm(const std::string& name, RemoveMode mode) {
     vms_.erase(found);
   }
   gone.reset();
+  if (const auto quota = quotas_->find(name); quota && !quota->from_file) {
+    (void)quotas_->clear(name);
+  }
   log_info("vm_removed", {{"vm", name}});
   return {};
 }
@@ -509,7 +528,8 @@ VmView Node::view_of(const VmExport& vm, const tmem::ClientStatistics& client) c
               .total = client.total,
               .interval = memory.interval,
               .reason = memory.reason,
-              .worker = vm.worker()};
+              .worker = vm.worker(),
+              .quota = quotas_->of(options.name)};
   show_counts(vm.device_statistics(), view);
   show_latency(store_->latency(vm.client()), view);
   return view;
@@ -525,7 +545,8 @@ ClientView Node::view_of(const tmem::ClientStatistics& client, bool connected) c
           .total = client.total,
           .interval = memory.interval,
           .reason = memory.reason,
-          .report = ring_clients_->report_of(client.id)};
+          .report = ring_clients_->report_of(client.id),
+          .quota = quotas_->of(client.name)};
 }
 
 Result<VmView> Node::show_locked(const std::string& name) const {

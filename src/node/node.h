@@ -3,10 +3,12 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -19,6 +21,7 @@
 #include "node/controller.h"
 #include "node/interval_thread.h"
 #include "node/operations.h"
+#include "node/quotas.h"
 #include "node/ring_clients.h"
 #include "node/vm_export.h"
 #include "node/vm_record.h"
@@ -56,6 +59,11 @@ class Node final : public Operations {
   [[nodiscard]] Result<VmView> resize_vm(const std::string& name,
                                          std::uint64_t size_bytes) override;
 
+  [[nodiscard]] Result<QuotaView> set_quota(const std::string& name,
+                                            const QuotaRequest& change) override;
+  [[nodiscard]] Status clear_quota(const std::string& name) override;
+  [[nodiscard]] std::vector<QuotaView> list_quotas() const override;
+
   [[nodiscard]] CurrentPolicy show_policy() const override;
   [[nodiscard]] std::vector<PolicyView> list_policies() const override;
   [[nodiscard]] Result<PolicySwitch> set_policy(const std::string& spec) override;
@@ -82,6 +90,15 @@ class Node final : public Operations {
   Status open_ring_door();
   [[nodiscard]] Status attach_disk(const std::string& vm, ring::Connection& connection);
   Status remove_stranded(const std::string& name);
+  void give_first_target(ClientId client, const std::string& name, std::uint64_t count);
+  Status set_configured_quotas();
+  void restore_quota(const VmRequest& request);
+  [[nodiscard]] QuotaRequest quota_to_keep(const std::string& name) const;
+  Status keep_quota(const std::string& name);
+  Status change_quota(const std::string& name, const std::function<Status()>& change);
+  [[nodiscard]] QuotaView view_of(const std::string& name, const Quotas::Entry& entry,
+                                  const std::set<std::string>& present) const;
+  [[nodiscard]] std::set<std::string> present_names() const;
   [[nodiscard]] VmView view_of(const VmExport& vm, const tmem::ClientStatistics& client) const;
   [[nodiscard]] ClientView view_of(const tmem::ClientStatistics& client, bool connected) const;
   [[nodiscard]] NodeView status_locked(const std::vector<tmem::ClientStatistics>& clients) const;
@@ -98,6 +115,7 @@ class Node final : public Operations {
   std::optional<gid_t> ring_socket_group_;
   memory::Arena arena_;
   std::unique_ptr<tmem::Store> store_;
+  std::unique_ptr<Quotas> quotas_;
   std::unique_ptr<StoreAccounts> accounts_;
   std::unique_ptr<Controller> controller_;
   std::unique_ptr<Workers> workers_;

@@ -237,6 +237,119 @@ TEST_F(NodeTest, Start_badConfiguredVm_saysWhich) {
   EXPECT_THAT(started.error().text, HasSubstr("VM 'b'"));
 }
 
+VmRequest with_quota(const std::string& name, const QuotaRequest& quota) {
+  VmRequest request{.name = name, .size_bytes = kVmBytes};
+  request.quota = quota;
+  return request;
+}
+
+TEST_F(NodeTest, AddVm_quota_boundsItsTarget) {
+  EXPECT_EQ(node().add_vm(with_quota("a", {.max = "1M"}))->target, 256u);
+  EXPECT_EQ(node().show_vm("a")->quota, (policy::Quota{.max = 256}));
+  EXPECT_EQ(node().add_vm({"b", kVmBytes, "", false})->quota, policy::Quota{});
+  config_.policy_spec = "reconf-static";
+  node_.reset();
+  EXPECT_EQ(node().add_vm(with_quota("a", {.min = "1M"}))->target, 256u);
+}
+
+TEST_F(NodeTest, AddVm_badQuota_refusedAndNothingLeft) {
+  EXPECT_THAT(error_of(with_quota("a", {.min = "5"})), HasSubstr("min: '5' must be"));
+  EXPECT_THAT(error_of(with_quota("a", {.min = "2M", .max = "1M"})),
+              HasSubstr("more than the max"));
+  EXPECT_THAT(error_of(with_quota("a", {.min = "9M"})), HasSubstr("the node has 8 MiB"));
+  VmRequest request = with_quota("a", {.min = "1M"});
+  request.backing_path = folder_.path() + "/none";
+  EXPECT_THAT(error_of(request), HasSubstr("exist"));
+  EXPECT_TRUE(node().list_quotas().empty());
+}
+
+TEST_F(NodeTest, SetQuota_changesTargetsAtOnce) {
+  ASSERT_TRUE(node().add_vm({"a", kVmBytes, "", false}).ok());
+  ASSERT_TRUE(node().add_vm({"b", kVmBytes, "", false}).ok());
+  const auto set = node().set_quota("b", {.min = "6M"});
+  ASSERT_TRUE(set.ok()) << set.error().text;
+  EXPECT_TRUE(set->present);
+  EXPECT_GE(node().show_vm("b")->target, 1536u);
+  EXPECT_LE(node().show_vm("a")->target + node().show_vm("b")->target, 2048u);
+  EXPECT_THAT(node().explain_vm("b")->findings, testing::Contains(HasSubstr("minimum 1536 pages")));
+  EXPECT_THAT(node().set_quota("a", {.min = "3M"}).error().text, HasSubstr("add up to 9 MiB"));
+  EXPECT_EQ(node().set_quota("a", {}).error().code, ErrorCode::kInvalid);
+  ASSERT_TRUE(node().clear_quota("b").ok());
+  EXPECT_EQ(node().show_vm("a")->target, 2048u);
+  EXPECT_EQ(node().show_vm("b")->target, 2048u);
+  EXPECT_EQ(node().clear_quota("b").error().code, ErrorCode::kNotFound);
+}
+
+// No interval ends here: what holds, holds from the moment on at which the VM came.
+TEST_F(NodeTest, Quota_minimum_isToBeHadThoughAnotherTakesAllThatItCan) {
+  config_.memory_bytes = kVmBytes;
+  ASSERT_TRUE(node().add_vm({"greedy", kVmBytes, "", false}).ok());
+  ASSERT_TRUE(node().add_vm(with_quota("modest", {.min = "1M"})).ok());
+  for (const char* name : {"greedy", "modest"}) {
+    auto front = TestFrontEnd::connect(node().show_vm(name)->socket_path, {});
+    ASSERT_TRUE(front.ok()) << front.error().text;
+    for (unsigned i = 0; i < kVmBytes / kPageSize; ++i) {
+      ASSERT_EQ((*front)->write(i * kPageSize, page_of(i)), VIRTIO_BLK_S_OK);
+    }
+  }
+  EXPECT_EQ(node().show_vm("greedy")->used, node().show_vm("greedy")->target);
+  EXPECT_GE(node().show_vm("modest")->used, 256u);
+}
+
+TEST_F(NodeTest, SetQuota_beforeTheVmComes_isItsOwn) {
+  EXPECT_FALSE(node().set_quota("a", {.max = "1M", .weight = 7})->present);
+  EXPECT_EQ(node().add_vm(with_quota("a", {.weight = 8}))->target, 256u);
+  EXPECT_EQ(node().show_vm("a")->quota, (policy::Quota{.max = 256, .weight = 8}));
+  EXPECT_TRUE(node().list_quotas().at(0).present);
+  ASSERT_TRUE(node().remove_vm("a", RemoveMode::kIfIdle).ok());
+  EXPECT_TRUE(node().list_quotas().empty());
+}
+
+TEST_F(NodeTest, Quotas_ofTheFile_holdAtEachStart) {
+  config_.vms = {with_quota("a", {.max = "2M"})};
+  config_.quotas = {{"c", {.min = "1M"}}};
+  ASSERT_TRUE(node().start().ok());
+  auto front = TestFrontEnd::connect(node().show_vm("a")->socket_path, {});
+  ASSERT_EQ((*front)->write(0, page_of(7)), VIRTIO_BLK_S_OK);
+  ASSERT_TRUE(node().set_quota("a", {.max = "1M"}).ok());
+  EXPECT_EQ(node().show_vm("a")->quota.max, 256u);
+  ASSERT_EQ(node().list_quotas().size(), 2u);
+  node_.reset();
+  ASSERT_TRUE(node().start().ok());
+  EXPECT_EQ(node().show_vm("a")->quota.max, 512u);
+  node_.reset();
+  config_.vms[0].quota = {};
+  config_.quotas = {{"c", {.min = "9M"}}};
+  EXPECT_THAT(Node::create(config_, clock_).error().text, HasSubstr("quota of 'c': the minimums"));
+  config_.quotas = {};
+  ASSERT_TRUE(node().start().ok());
+  EXPECT_EQ(node().show_vm("a")->quota, policy::Quota{});
+}
+
+TEST_F(NodeTest, Restart_quotasByCommand_areBackWithTheirVms) {
+  ASSERT_TRUE(node().add_vm(with_quota("a", {.max = "50%"})).ok());
+  ASSERT_TRUE(node().add_vm({"b", kVmBytes, "", false}).ok());
+  for (unsigned i = 0; const char* name : {"a", "b"}) {
+    auto front = TestFrontEnd::connect(node().show_vm(name)->socket_path, {});
+    ASSERT_EQ((*front)->write(0, page_of(++i)), VIRTIO_BLK_S_OK);
+  }
+  ASSERT_TRUE(node().set_quota("b", {.min = "1M", .weight = 300}).ok());
+  ASSERT_TRUE(node().set_quota("elsewhere", {.weight = 5}).ok());
+  node_.reset();
+  ASSERT_TRUE(node().start().ok());
+  EXPECT_EQ(node().show_vm("a")->quota, (policy::Quota{.max = 1024}));
+  EXPECT_EQ(node().show_vm("b")->quota, (policy::Quota{.min = 256, .weight = 300}));
+  EXPECT_EQ(node().list_quotas().size(), 2u);
+  ASSERT_TRUE(node().clear_quota("b").ok());
+  node_.reset();
+  ASSERT_TRUE(node().start().ok());
+  EXPECT_EQ(node().show_vm("b")->quota, policy::Quota{});
+  auto front = TestFrontEnd::connect(node().show_vm("b")->socket_path, {});
+  std::array<std::byte, kPageSize> data;
+  ASSERT_EQ((*front)->read(0, data), VIRTIO_BLK_S_OK);
+  EXPECT_EQ(data, page_of(2));
+}
+
 TEST_F(NodeTest, ResizeVm_growsTheDiskAndSurvivesARestart) {
   ASSERT_TRUE(node().add_vm({"a", kVmBytes, "", false}).ok());
   {

@@ -26,6 +26,14 @@ class Operations {
   [[nodiscard]] virtual Result<VmView> resize_vm(const std::string& name,
                                                  std::uint64_t size_bytes) = 0;
 
+  // What is said of the name is changed, the rest stays; a VM or client of that name need not be
+  // there yet.
+  [[nodiscard]] virtual Result<QuotaView> set_quota(const std::string& name,
+                                                    const QuotaRequest& change) = 0;
+  [[nodiscard]] virtual Status clear_quota(const std::string& name) = 0;
+  // By name.
+  [[nodiscard]] virtual std::vector<QuotaView> list_quotas() const = 0;
+
   [[nodiscard]] virtual CurrentPolicy show_policy() const = 0;
   [[nodiscard]] virtual std::vector<PolicyView> list_policies() const = 0;
   [[nodiscard]] virtual Result<PolicySwitch> set_policy(const std::string& spec) = 0;

@@ -7,9 +7,27 @@
 #include <string>
 #include <vector>
 
+#include "policy/policy.h"
 #include "tmem/store.h"
 
 namespace fallow::node {
+
+// What an operator asks for a VM or a client: sizes such as "64M", or percentages of the node such
+// as "10%". Empty, or 0: nothing is said of it.
+struct QuotaRequest {
+  std::string min{};
+  std::string max{};  // "none" takes it away
+  std::uint32_t weight = 0;
+  bool operator==(const QuotaRequest&) const = default;
+};
+
+// What has been said of a name.
+struct QuotaView {
+  std::string name{};
+  QuotaRequest request{};
+  policy::Quota quota{};  // what it is in pages of this node
+  bool present = false;   // a VM or a client of that name is there
+};
 
 struct NodeView {
   std::string version{};
@@ -60,6 +78,7 @@ struct VmView {
   std::uint64_t lost_pages = 0;  // answer with an error until they are written
   std::string reason{};          // of the last decision for this VM; empty before the first
   std::uint32_t worker = 0;      // that serves the disk now
+  policy::Quota quota{};
 };
 
 struct MissRatioPoint {
@@ -96,6 +115,7 @@ struct ClientView {
   tmem::Counters interval{};
   std::string reason{};
   std::optional<MemoryReport> report{};
+  policy::Quota quota{};
 };
 
 struct NodeSnapshot {
@@ -111,6 +131,7 @@ struct VmRequest {
   std::string backing_path{};    // absolute; empty: a file of the daemon's own, created on demand
   bool discard_backing = false;  // what the backing file holds may be overwritten
   tmem::Compression compression = tmem::Compression::kOff;
+  QuotaRequest quota{};
 };
 
 enum class RemoveMode { kIfIdle, kForce };  // kForce: even while a front end is connected

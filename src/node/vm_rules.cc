@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "base/units.h"
+#include "node/quota_rules.h"
 
 namespace fallow::node {
 
@@ -33,7 +34,7 @@ Status check_vm_request(const VmRequest& request) {
   if (!request.backing_path.empty()) {
     FALLOW_TRY(check_path(request.backing_path));
   }
-  return {};
+  return check_quota_request(request.quota);
 }
 
 Result<tmem::Compression> parse_compression(std::string_view text) {

@@ -1,5 +1,7 @@
 #include "policy/greedy.h"
 
+#include "policy/quotas.h"
+
 namespace fallow::policy {
 
 std::vector<Decision> Greedy::decide(const NodeStatistics& statistics) const {
@@ -9,7 +11,7 @@ std::vector<Decision> Greedy::decide(const NodeStatistics& statistics) const {
   for (const VmStatistics& vm : statistics.vms) {
     decisions.push_back({vm.id, statistics.total, reason});
   }
-  return decisions;
+  return honour_quotas(statistics, std::move(decisions));
 }
 
 std::uint64_t Greedy::initial_target(std::uint64_t total, std::uint64_t /*vm_count*/) const {

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "policy/quotas.h"
+
 namespace fallow::policy {
 namespace {
 
@@ -69,11 +71,12 @@ std::vector<Corner> hull_of(const VmStatistics& vm) {
 }
 
 // The VM that was to have most of what it wants comes first among equals, so that one is served
-// whole and frames do not go back and forth.
+// whole and frames do not go back and forth. Reads count by the VM's weight.
 double precedence(const VmStatistics& vm) {
   const std::uint64_t all = wanted(vm);
   const double served = static_cast<double>(std::min(vm.target, all)) / static_cast<double>(all);
-  return 1 + (Marginal::kStay - 1) * served;
+  const double weight = static_cast<double>(vm.quota.weight) / Quota::kWeightDefault;
+  return weight * (1 + (Marginal::kStay - 1) * served);
 }
 
 std::vector<Segment> segments_of(const NodeStatistics& statistics) {
@@ -162,10 +165,10 @@ std::vector<Decision> Marginal::decide(const NodeStatistics& statistics) const {
     known = known && (vm.demand.known || vm.used == 0);
   }
   if (std::none_of(statistics.vms.begin(), statistics.vms.end(), short_of_memory)) {
-    return all_to_all(statistics);
+    return honour_quotas(statistics, all_to_all(statistics));
   }
   if (known && all_reads >= kReadsLeast) {
-    return by_worth(statistics);
+    return honour_quotas(statistics, by_worth(statistics));
   }
   std::vector<Decision> decisions = fallback_.decide(statistics);
   for (Decision& decision : decisions) {
@@ -183,7 +186,7 @@ std::vector<Decision> Marginal::start(const NodeStatistics& statistics) const {
                          "starts with " + std::to_string(vm.target) + " of " +
                              std::to_string(statistics.total) + " pages"});
   }
-  return decisions;
+  return honour_quotas(statistics, std::move(decisions));
 }
 
 std::uint64_t Marginal::initial_target(std::uint64_t total, std::uint64_t /*vm_count*/) const {

@@ -14,4 +14,9 @@ std::uint64_t NoTmem::initial_target(std::uint64_t /*total*/, std::uint64_t /*vm
   return 0;
 }
 
+std::uint64_t NoTmem::initial_target_of(const NodeStatistics& /*statistics*/,
+                                        std::size_t /*i*/) const {
+  return 0;
+}
+
 }  // namespace fallow::policy

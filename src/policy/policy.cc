@@ -4,7 +4,9 @@
 
 #include "base/text.h"
 #include "policy/greedy.h"
+#include "policy/marginal.h"
 #include "policy/no_tmem.h"
+#include "policy/quotas.h"
 #include "policy/reconf_static.h"
 #include "policy/smart_alloc.h"
 #include "policy/static_alloc.h"
@@ -53,6 +55,9 @@ const std::vector<Kind>& kinds() {
         "unused pages that a VM may keep, default 64"},
        {"P", "threshold"},
        make_smart_alloc},
+      {{"marginal", "frames go to the pages that are read back most; nothing to tune", ""},
+       {},
+       make_plain<Marginal>},
       {{"no-tmem", "pools closed: every page goes to the backing store", ""},
        {},
        make_plain<NoTmem>},
@@ -87,6 +92,10 @@ Status check_settings(const Spec& spec, const std::vector<std::string>& keys) {
 }
 
 }  // namespace
+
+std::uint64_t Policy::initial_target_of(const NodeStatistics& statistics, std::size_t i) const {
+  return within_quota(statistics, i, initial_target(statistics.total, statistics.vms.size()));
+}
 
 Result<std::unique_ptr<Policy>> make_policy(std::string_view text) {
   const Result<Spec> spec = parse_spec(text);

@@ -28,6 +28,20 @@ struct Demand {
   std::uint64_t ram_pages = 0;  // where on the curve its RAM ends
 };
 
+// What the operator has set for a VM, in pages. `min` > `max` and a weight outside of 1 to
+// kWeightMax are refused where a quota is read.
+struct Quota {
+  static constexpr std::uint64_t kNoMax = UINT64_MAX;
+  static constexpr std::uint32_t kWeightDefault = 100;
+  static constexpr std::uint32_t kWeightMax = 10'000;
+
+  std::uint64_t min = 0;       // that the VM may hold whatever others do
+  std::uint64_t max = kNoMax;  // that it may hold, whatever is free
+  std::uint32_t weight = kWeightDefault;
+
+  bool operator==(const Quota&) const = default;
+};
+
 // One VM's statistics (004, Table 2.1). Pages; counters of one interval, but for `cumul_`.
 struct VmStatistics {
   std::string id;
@@ -37,6 +51,7 @@ struct VmStatistics {
   std::uint64_t puts_succ = 0;
   std::uint64_t cumul_puts_failed = 0;
   Demand demand{};
+  Quota quota{};
 };
 
 struct NodeStatistics {
@@ -53,7 +68,8 @@ struct Decision {
 class Policy {
  public:
   virtual ~Policy() = default;
-  // One decision for every VM, in the order given. Any thread.
+  // One decision for every VM, in the order given, within the VMs' quotas (honour_quotas()). Any
+  // thread.
   [[nodiscard]] virtual std::vector<Decision> decide(const NodeStatistics& statistics) const = 0;
   // The same when there is no activity to judge by: VMs came or went, or the policy has just been
   // chosen. The targets given are the VMs' own so far, or initial_target() for those that start.
@@ -63,6 +79,9 @@ class Policy {
   // The target of a VM that has just come, before its first interval is over.
   [[nodiscard]] virtual std::uint64_t initial_target(std::uint64_t total,
                                                      std::uint64_t vm_count) const = 0;
+  // The same for the i-th of these VMs, by its quota and theirs.
+  [[nodiscard]] virtual std::uint64_t initial_target_of(const NodeStatistics& statistics,
+                                                        std::size_t i) const;
   // Name and settings in full, in the form that make_policy() reads:
   // "smart-alloc:P=2,threshold=64".
   [[nodiscard]] virtual std::string spec() const = 0;

@@ -21,7 +21,7 @@ std::string error_of(const char* spec) {
 }
 
 TEST(MakePolicy, KnownNames_specNamesThem) {
-  ASSERT_EQ(known_policies().size(), 5u);
+  ASSERT_EQ(known_policies().size(), 6u);
   for (const PolicyDescription& description : known_policies()) {
     const auto made = make_policy(description.name);
     ASSERT_TRUE(made.ok()) << description.name;
@@ -43,7 +43,7 @@ TEST(MakePolicy, Spec_readsBackAsItself) {
 TEST(MakePolicy, UnknownName_listsTheKnown) {
   EXPECT_THAT(error_of("clever"), HasSubstr("'clever'"));
   EXPECT_THAT(error_of("clever"),
-              HasSubstr("greedy, static-alloc, reconf-static, smart-alloc, no-tmem"));
+              HasSubstr("greedy, static-alloc, reconf-static, smart-alloc, marginal, no-tmem"));
 }
 
 TEST(MakePolicy, UnknownSetting_listsTheAllowed) {

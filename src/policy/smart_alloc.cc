@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "base/text.h"
+#include "policy/quotas.h"
 #include "policy/shares.h"
 
 namespace fallow::policy {
@@ -17,6 +18,13 @@ constexpr std::uint64_t kWhole = 100 * SmartAllocSettings::kPercent;
 // floor(value * part / 100%), for part <= 100%.
 std::uint64_t part_of(std::uint64_t value, std::uint64_t part) {
   return static_cast<std::uint64_t>(Wide{value} * part / kWhole);
+}
+
+// The same, as many times as the weight is the default one, rounded once.
+std::uint64_t weighed_part_of(std::uint64_t value, std::uint64_t part, std::uint32_t weight) {
+  const Wide weighed = Wide{value} * part * weight / (Wide{kWhole} * Quota::kWeightDefault);
+  return static_cast<std::uint64_t>(
+      std::min(weighed, Wide{std::numeric_limits<std::uint64_t>::max()}));
 }
 
 std::uint64_t add_saturated(std::uint64_t left, std::uint64_t right) {
@@ -39,7 +47,17 @@ std::string to_decimal(Wide value) {
   return digits;
 }
 
-// 004, Algorithm 4, lines 27-33 and Equation 2.2.
+// What a VM may not have takes nothing from the others when the targets are scaled.
+void cap(Decision& decision, const Quota& quota) {
+  if (decision.target > quota.max) {
+    decision.target = quota.max;
+    decision.reason += maximum_note(quota.max);
+  }
+}
+
+// 004, Algorithm 4, lines 27-33 and Equation 2.2. Weights have no part in it: scaled by them, too,
+// the targets of VMs that all want more would drift to the heaviest alone. As increments are by
+// weight, scaling them plainly makes the targets shares by weight in the end.
 void fit(std::vector<Decision>& decisions, std::uint64_t total) {
   Wide sum = 0;
   std::vector<std::uint64_t> targets;
@@ -65,9 +83,10 @@ std::vector<Decision> SmartAlloc::decide(const NodeStatistics& statistics) const
   std::vector<Decision> decisions;
   for (const VmStatistics& vm : statistics.vms) {
     decisions.push_back(decide_vm(vm, statistics.total));
+    cap(decisions.back(), vm.quota);
   }
   fit(decisions, statistics.total);
-  return decisions;
+  return honour_quotas(statistics, std::move(decisions));
 }
 
 std::vector<Decision> SmartAlloc::start(const NodeStatistics& statistics) const {
@@ -77,9 +96,10 @@ std::vector<Decision> SmartAlloc::start(const NodeStatistics& statistics) const 
                          "starts with " + std::to_string(vm.target) + " of " +
                              std::to_string(statistics.total) + " pages, among " +
                              std::to_string(statistics.vms.size()) + " VMs"});
+    cap(decisions.back(), vm.quota);
   }
   fit(decisions, statistics.total);
-  return decisions;
+  return honour_quotas(statistics, std::move(decisions));
 }
 
 // 004, Algorithm 4, lines 8-22.
@@ -97,14 +117,17 @@ Decision SmartAlloc::decide_vm(const VmStatistics& vm, std::uint64_t total) cons
               std::to_string(settings_.threshold) + ": kept"};
 }
 
-// Lines 10-12. At least a page, or a small P on a small node would never help anybody.
+// Lines 10-12; by weight. At least a page, or a small P on a small node would never help anybody.
 Decision SmartAlloc::grow(const VmStatistics& vm, std::uint64_t puts_failed,
                           std::uint64_t total) const {
+  const std::uint32_t weight = vm.quota.weight;
   const std::uint64_t increment =
-      std::max<std::uint64_t>(part_of(total, settings_.p_micro_percent), 1);
+      std::max<std::uint64_t>(weighed_part_of(total, settings_.p_micro_percent, weight), 1);
+  const std::string by =
+      weight == Quota::kWeightDefault ? "" : ", by weight " + std::to_string(weight);
   return {vm.id, add_saturated(vm.target, increment),
           std::to_string(puts_failed) + " puts failed: +" + std::to_string(increment) +
-              " pages (P=" + percent() + "% of " + std::to_string(total) + ")"};
+              " pages (P=" + percent() + "% of " + std::to_string(total) + by + ")"};
 }
 
 // Lines 14-18.
@@ -118,6 +141,10 @@ Decision SmartAlloc::shrink(const VmStatistics& vm) const {
 
 std::uint64_t SmartAlloc::initial_target(std::uint64_t total, std::uint64_t vm_count) const {
   return total / std::max<std::uint64_t>(vm_count, 1);
+}
+
+std::uint64_t SmartAlloc::initial_target_of(const NodeStatistics& statistics, std::size_t i) const {
+  return within_quota(statistics, i, part_by_weight(statistics, i));
 }
 
 std::string SmartAlloc::spec() const {

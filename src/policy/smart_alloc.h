@@ -1,6 +1,7 @@
-// smart-alloc: a VM whose puts failed gets P percent of the node more, a VM that leaves more than a
-// threshold of its target unused gives P percent of the target back, and when that adds up to more
-// than the node has, all targets are scaled down (004, Algorithm 4 and Equation 2.2).
+// smart-alloc: a VM whose puts failed gets P percent of the node more (of weight 200, twice that),
+// a VM that leaves more than a threshold of its target unused gives P percent of the target back,
+// and when that adds up to more than the node has, all targets are scaled down (004, Algorithm 4
+// and Equation 2.2).
 #pragma once
 
 #include "policy/policy.h"
@@ -25,6 +26,9 @@ class SmartAlloc final : public Policy {
   // An equal share.
   [[nodiscard]] std::uint64_t initial_target(std::uint64_t total,
                                              std::uint64_t vm_count) const override;
+  // A share by weight.
+  [[nodiscard]] std::uint64_t initial_target_of(const NodeStatistics& statistics,
+                                                std::size_t i) const override;
   [[nodiscard]] std::string spec() const override;
 
  private:

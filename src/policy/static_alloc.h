@@ -11,6 +11,8 @@ class StaticAlloc final : public Policy {
   [[nodiscard]] std::vector<Decision> decide(const NodeStatistics& statistics) const override;
   [[nodiscard]] std::uint64_t initial_target(std::uint64_t total,
                                              std::uint64_t vm_count) const override;
+  [[nodiscard]] std::uint64_t initial_target_of(const NodeStatistics& statistics,
+                                                std::size_t i) const override;
   [[nodiscard]] std::string spec() const override { return "static-alloc"; }
 };
 

@@ -237,6 +237,38 @@ TEST(Daemon, policySwitch_takesEffectAndSaysSo) {
   EXPECT_THAT(daemon.fallow({"policy", "show"}).out, HasSubstr("greedy"));
 }
 
+TEST(Daemon, quotas_areSetShownAndCleared) {
+  Daemon::Options options;
+  options.vms = "[[quota]]\nname = \"pager\"\nmin = \"25%\"\n";
+  Daemon daemon(options);  // of 64 MiB
+  ASSERT_TRUE(daemon.wait_ready()) << daemon.log();
+  const Outcome added =
+      daemon.fallow({"vm", "add", "a", "--size", "64M", "--max", "16M", "--weight", "200"});
+  ASSERT_EQ(added.exit_code, 0) << added.err;
+  const auto shown = [&] { return json::parse(daemon.fallow({"vm", "show", "a", "--json"}).out); };
+  EXPECT_LE(shown().at("target"), 4096);
+  EXPECT_EQ(shown().at("quota"), json::parse(R"({"min":0,"max":4096,"weight":200})"));
+  EXPECT_THAT(daemon.fallow({"vm", "list"}).out, HasSubstr("16 MiB     200"));
+  ASSERT_EQ(daemon.fallow({"quota", "set", "a", "--min", "8M"}).exit_code, 0);
+  EXPECT_EQ(shown().at("quota"), json::parse(R"({"min":2048,"max":4096,"weight":200})"));
+  EXPECT_GE(shown().at("target"), 2048);
+  EXPECT_THAT(daemon.fallow({"explain", "a"}).out, HasSubstr("minimum 2048 pages"));
+  const json all = json::parse(daemon.fallow({"quota", "list", "--json"}).out).at("quotas");
+  ASSERT_EQ(all.size(), 2u);
+  EXPECT_EQ(all[1].at("name"), "pager");
+  EXPECT_EQ(all[1].at("present"), false);
+  EXPECT_EQ(all[1].at("quota").at("min"), 4096);
+  expect_refused(daemon.fallow({"quota", "set", "b", "--min", "41M"}), 2,
+                 "the minimums would add up to 65 MiB, and the node has 64 MiB");
+  expect_refused(daemon.fallow({"quota", "set", "a", "--max", "4M"}), 2,
+                 "the minimum of 8 MiB is more than the maximum of 4 MiB");
+  expect_refused(daemon.fallow({"quota", "set", "a", "--weight", "0"}), 2, "from 1 to 10000");
+  expect_refused(daemon.fallow({"quota", "set", "a"}), 2, "--min, --max and --weight");
+  ASSERT_EQ(daemon.fallow({"quota", "clear", "a"}).exit_code, 0);
+  EXPECT_EQ(shown().at("quota"), json::parse(R"({"min":0,"max":null,"weight":100})"));
+  expect_refused(daemon.fallow({"quota", "clear", "a"}), 1, "'a' has no quota");
+}
+
 TEST(Daemon, configuredVms_areThereFromTheStart) {
   Daemon::Options options;
   options.vms = "[[vm]]\nname = \"a\"\nsize = \"64M\"\n[[vm]]\nname = \"b\"\nsize = \"128M\"\n";

@@ -157,5 +157,24 @@ TEST_F(RingClients, clientAndDaemonKilled_comesBack) {
   EXPECT_TRUE(clients_become([](const json& clients) { return clients.empty(); }));
 }
 
+TEST_F(RingClients, quotaOfTheName_holdsForWhoComesByIt) {
+  ASSERT_EQ(daemon_.fallow({"quota", "set", "pager", "--max", "200K"}).exit_code, 0);
+  fallow_client* client = connect(nullptr);
+  fallow_pool pool = 0;
+  fallow_queue* queue = open(client, pool);
+  std::uint32_t page[FALLOW_PAGE_SIZE / 4];
+  std::uint32_t kept = 0;
+  for (std::uint32_t i = 0; i < kPages; ++i) {
+    fill(page, i);
+    kept += fallow_put(queue, pool, 0, i, page) == 0 ? 1 : 0;
+  }
+  EXPECT_EQ(kept, 50u);
+  const json shown = json::parse(daemon_.fallow({"client", "list", "--json"}).out).at("clients");
+  ASSERT_EQ(shown.size(), 1u);
+  EXPECT_EQ(shown[0].at("quota").at("max"), 50);
+  EXPECT_EQ(shown[0].at("used"), 50);
+  fallow_close(client);
+}
+
 }  // namespace
 }  // namespace fallow::test
