@@ -145,6 +145,13 @@ TEST_F(Run, sortWords) {
   expect_same("16M", {bin("dynamic/sort-words"), "--megabytes", "64", "--iterations", "2"});
 }
 
+TEST_F(Run, constantMemoryStress) {
+  expect_same("16M",
+              {bin("dynamic/constant-memory-stress"), "--megabytes", "64", "--iterations", "2"});
+  expect_same("16M", {bin("dynamic/constant-memory-stress"), "--megabytes", "64", "--iterations",
+                      "2", "--deviation", "20"});
+}
+
 TEST_F(Run, sort) {
   std::mt19937_64 random(1);
   std::ofstream out(file("lines"));

@@ -95,7 +95,8 @@ TEST_P(Workload, help_saysWhatItDoes) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Guests, Workload,
-                         testing::Values("graph-analytics", "in-memory-analytics", "sort-words"));
+                         testing::Values("graph-analytics", "in-memory-analytics", "sort-words",
+                                         "constant-memory-stress"));
 
 // A program with the option for its file, a good file for it, and one that is not.
 struct Input {
