@@ -152,6 +152,12 @@ TEST_F(Run, constantMemoryStress) {
                       "2", "--deviation", "20"});
 }
 
+TEST_F(Run, sqlAnalytics) {
+  expect_same("8M",
+              with_data({bin("dynamic/sql-analytics"), "--megabytes", "32", "--iterations", "1"},
+                        "--ratings", "movielens_small_ratings.csv"));
+}
+
 TEST_F(Run, sort) {
   std::mt19937_64 random(1);
   std::ofstream out(file("lines"));

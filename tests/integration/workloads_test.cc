@@ -96,7 +96,7 @@ TEST_P(Workload, help_saysWhatItDoes) {
 
 INSTANTIATE_TEST_SUITE_P(Guests, Workload,
                          testing::Values("graph-analytics", "in-memory-analytics", "sort-words",
-                                         "constant-memory-stress"));
+                                         "constant-memory-stress", "sql-analytics"));
 
 // A program with the option for its file, a good file for it, and one that is not.
 struct Input {
@@ -105,6 +105,10 @@ struct Input {
   const char* good;
   const char* bad;
 };
+
+constexpr const char* kGoodRatings =
+    "userid,movieid,rating,timestamp\n1,10,4.0,5\n2,10,3.5,6\n2,11,1,7\n";
+constexpr const char* kBadRatings = "userid,movieid,rating,timestamp\n1,10,40,5\n";
 
 class WorkloadInput : public testing::TestWithParam<Input> {
  protected:
@@ -135,9 +139,8 @@ TEST_P(WorkloadInput, badFile_oneLineAndCode1) {
 INSTANTIATE_TEST_SUITE_P(
     Guests, WorkloadInput,
     testing::Values(Input{"graph-analytics", "--edges", "0,1\n1,2\n2,0\n7,2\n", "0,1\n1,-2\n"},
-                    Input{"in-memory-analytics", "--ratings",
-                          "userid,movieid,rating,timestamp\n1,10,4.0,5\n2,10,3.5,6\n2,11,1,7\n",
-                          "userid,movieid,rating,timestamp\n1,10,40,5\n"}));
+                    Input{"in-memory-analytics", "--ratings", kGoodRatings, kBadRatings},
+                    Input{"sql-analytics", "--ratings", kGoodRatings, kBadRatings}));
 
 }  // namespace
 }  // namespace fallow::test
