@@ -1,19 +1,8 @@
 #include "sql_analytics/database.h"
 
-#include <algorithm>
 #include <bit>
-#include <cstring>
 
 namespace fallow::guests {
-
-void add_text(Fingerprint& sum, std::string_view text) {
-  sum.add(text.size());
-  for (std::size_t at = 0; at < text.size(); at += sizeof(std::uint64_t)) {
-    std::uint64_t word = 0;
-    std::memcpy(&word, text.data() + at, std::min(sizeof(word), text.size() - at));
-    sum.add(word);
-  }
-}
 
 Database::Database() {
   sqlite3* opened = nullptr;
@@ -101,7 +90,7 @@ void Statement::add_row(Answer& answer) const {
     } else if (type == SQLITE_TEXT) {
       const void* bytes = sqlite3_column_blob(statement_.get(), i);
       const auto size = static_cast<std::size_t>(sqlite3_column_bytes(statement_.get(), i));
-      add_text(answer.sum, {static_cast<const char*>(bytes), size});
+      answer.sum.add_text({static_cast<const char*>(bytes), size});
     }
   }
 }

@@ -65,7 +65,4 @@ class Statement {
   std::string error_;
 };
 
-// Depends on every byte and on the length.
-void add_text(Fingerprint& sum, std::string_view text);
-
 }  // namespace fallow::guests

@@ -157,7 +157,7 @@ std::string RatingBase::verify_movies() {
     add_number(made, static_cast<std::int64_t>(movie));
     add_number(made, genre(movie));
     made.sum.add(SQLITE_TEXT);
-    add_text(made.sum, title(movie));
+    made.sum.add_text(title(movie));
   }
   Answer found;
   std::string error = database_.ask("select movie, genre, title from movies order by movie", found);

@@ -158,6 +158,11 @@ TEST_F(Run, sqlAnalytics) {
                         "--ratings", "movielens_small_ratings.csv"));
 }
 
+TEST_F(Run, dataCaching) {
+  expect_same("12M", {bin("dynamic/data-caching"), "--megabytes", "48", "--iterations", "1",
+                      "--memcached", find("memcached")});
+}
+
 TEST_F(Run, sort) {
   std::mt19937_64 random(1);
   std::ofstream out(file("lines"));

@@ -5,8 +5,13 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
+#include <thread>
 
 #include "integration/program.h"
 #include "lab/workload_line.h"
@@ -16,8 +21,13 @@ namespace {
 
 constexpr std::uint64_t kMegabytes = 48;
 
+// What the guests lack the programs for is linked dynamically only.
+std::string path_of(const std::string& program) {
+  return ::access(bin(program).c_str(), X_OK) == 0 ? bin(program) : bin("dynamic/" + program);
+}
+
 std::vector<std::string> command(const std::string& program, std::vector<std::string> more = {}) {
-  more.insert(more.begin(), {bin(program), "--megabytes", std::to_string(kMegabytes)});
+  more.insert(more.begin(), {path_of(program), "--megabytes", std::to_string(kMegabytes)});
   return more;
 }
 
@@ -89,14 +99,59 @@ TEST_P(Workload, wrongUse_oneLineAndCode2) {
 }
 
 TEST_P(Workload, help_saysWhatItDoes) {
-  const Outcome outcome = run({bin(GetParam()), "--help"});
+  const Outcome outcome = run({path_of(GetParam()), "--help"});
   EXPECT_EQ(outcome.exit_code, 0);
   EXPECT_EQ(outcome.out.find(std::string(GetParam()) + " ["), 0U);
 }
 
 INSTANTIATE_TEST_SUITE_P(Guests, Workload,
                          testing::Values("graph-analytics", "in-memory-analytics", "sort-words",
-                                         "constant-memory-stress", "sql-analytics"));
+                                         "constant-memory-stress", "sql-analytics",
+                                         "data-caching"));
+
+// Those that start others, with what each says when these are at work.
+struct Host {
+  const char* program;
+  const char* at_work;
+};
+
+class HostWorkload : public testing::TestWithParam<Host> {};
+
+TEST_P(HostWorkload, signal_endsInOrderAndLeavesNothingBehind) {
+  const TempDir folder;
+  const TempDir logs;
+  const std::string log = logs.path() + "/log";
+  Background workload(command(GetParam().program, {"--iterations", "1000000"}), log,
+                      [&folder] { ::setenv("TMPDIR", folder.path().c_str(), 1); });
+  for (int i = 0; i < 600 && read_file(log).find(GetParam().at_work) == std::string::npos; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  }
+  EXPECT_FALSE(std::filesystem::is_empty(folder.path())) << read_file(log);
+  EXPECT_EQ(workload.end(SIGTERM), 1);
+  EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
+  EXPECT_NE(read_file(log).find("\nerror a signal asked for the end\n"), std::string::npos)
+      << read_file(log);
+}
+
+TEST_P(HostWorkload, noFolderForItsFiles_oneLineAndCode1) {
+  std::vector<std::string> words = {"/usr/bin/env", "TMPDIR=/no/such/folder"};
+  const std::vector<std::string> rest = command(GetParam().program);
+  words.insert(words.end(), rest.begin(), rest.end());
+  const Outcome outcome = run(words);
+  EXPECT_EQ(outcome.exit_code, 1);
+  EXPECT_EQ(count_lines(outcome.out, lab::LineKind::kError), 1U) << outcome.out;
+}
+
+INSTANTIATE_TEST_SUITE_P(Host, HostWorkload, testing::Values(Host{"data-caching", "\nstep "}));
+
+TEST(DataCaching, memcachedThatIsNone_error) {
+  const Outcome none = run(command("data-caching", {"--memcached", "/no/such/program"}));
+  EXPECT_EQ(none.exit_code, 2);
+  EXPECT_EQ(none.out, "");
+  const Outcome other = run(command("data-caching", {"--memcached", "/bin/false"}));
+  EXPECT_EQ(other.exit_code, 1);
+  EXPECT_EQ(count_lines(other.out, lab::LineKind::kError), 1U) << other.out;
+}
 
 // A program with the option for its file, a good file for it, and one that is not.
 struct Input {
