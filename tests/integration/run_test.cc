@@ -163,6 +163,12 @@ TEST_F(Run, dataCaching) {
                       "--memcached", find("memcached")});
 }
 
+TEST_F(Run, kernelBuildLike) {
+  // The largest compilation takes some 90 MiB.
+  expect_same("24M", {bin("dynamic/kernel-build-like"), "--megabytes", "96", "--units", "2",
+                      "--iterations", "1", "--compiler", find("g++")});
+}
+
 TEST_F(Run, sort) {
   std::mt19937_64 random(1);
   std::ofstream out(file("lines"));
