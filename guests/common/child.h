@@ -1,6 +1,6 @@
 // Programs that a workload starts on the host. None outlives it, however it ends: one that goes out
 // of scope is killed with all that it started, so is every one when a signal asks the workload to
-// end, and the kernel kills it when the workload is killed.
+// end, and the kernel kills it (but not what it started) when the workload is killed.
 #pragma once
 
 #include <sys/types.h>
