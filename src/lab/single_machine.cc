@@ -27,8 +27,9 @@ void print(const GuestLine& line) {
       std::printf("attempt %llu\n", static_cast<unsigned long long>(line.number));
       break;
     case LineKind::kStep:
-      std::printf("step %llu %llu\n", static_cast<unsigned long long>(line.number),
-                  static_cast<unsigned long long>(line.milliseconds));
+      std::printf("step %llu %llu%s%s\n", static_cast<unsigned long long>(line.number),
+                  static_cast<unsigned long long>(line.milliseconds), line.text.empty() ? "" : " ",
+                  line.text.c_str());
       break;
     case LineKind::kError:
       std::printf("error %s\n", line.text.c_str());

@@ -53,7 +53,7 @@ GuestLine parse_output(std::string_view line) {
     return other(line);
   }
   const LineKind kind = word == "step" ? LineKind::kStep : LineKind::kAttempt;
-  return {kind, *bytes, *milliseconds, ""};
+  return {kind, *bytes, *milliseconds, std::string(rest)};
 }
 
 }  // namespace

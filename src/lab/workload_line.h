@@ -14,7 +14,7 @@ enum class LineKind {
   kFailed,   // it was not; text says why
   kExited,   // the workload ended; number is its exit code
   kAttempt,  // the workload is about to allocate `number` bytes
-  kStep,     // it traversed a block of `number` bytes in `milliseconds`
+  kStep,     // it traversed a block of `number` bytes in `milliseconds`; text is what it adds
   kError,    // it found wrong content or was refused memory; text says what
   kOther,    // anything else that it printed
 };

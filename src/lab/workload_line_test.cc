@@ -23,6 +23,8 @@ TEST(GuestLine, ReadsTheWorkloadsSteps) {
   EXPECT_EQ(step.kind, LineKind::kStep);
   EXPECT_EQ(step.number, 33554432U);
   EXPECT_EQ(step.milliseconds, 98U);
+  EXPECT_EQ(step.text, "");
+  EXPECT_EQ(parse_guest_line("| step 33554432 98 user 71.4").text, "user 71.4");
   EXPECT_EQ(parse_guest_line("| error page 3 word 0").text, "page 3 word 0");
 }
 
