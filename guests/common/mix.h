@@ -3,7 +3,10 @@
 // a maths library does with a logarithm differs between them.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
+#include <cstring>
+#include <string_view>
 
 namespace fallow::guests {
 
@@ -41,6 +44,15 @@ class Random {
 class Fingerprint {
  public:
   constexpr void add(std::uint64_t word) { state_ = mix(state_ + kWordStep + word); }
+  // Depends on the length, too.
+  void add_text(std::string_view text) {
+    add(text.size());
+    for (std::size_t at = 0; at < text.size(); at += sizeof(std::uint64_t)) {
+      std::uint64_t word = 0;
+      std::memcpy(&word, text.data() + at, std::min(sizeof(word), text.size() - at));
+      add(word);
+    }
+  }
   [[nodiscard]] constexpr std::uint64_t value() const { return state_; }
   bool operator==(const Fingerprint&) const = default;
 

@@ -40,5 +40,22 @@ TEST(Footprint, CountsTheCopiesThatFit) {
   EXPECT_EQ(footprint.of(2), 7U << 20);
 }
 
+TEST(Fingerprint, DependsOnEveryByteOfATextAndOnItsLength) {
+  const auto sum = [](std::string_view text) {
+    Fingerprint made;
+    made.add_text(text);
+    return made.value();
+  };
+  const std::string text = "seventeen letters";
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    std::string other = text;
+    ++other[i];
+    EXPECT_NE(sum(other), sum(text)) << i;
+  }
+  EXPECT_EQ(sum(text), sum(std::string(text)));
+  EXPECT_NE(sum(std::string("a\0", 2)), sum("a"));
+  EXPECT_NE(sum(""), Fingerprint().value());
+}
+
 }  // namespace
 }  // namespace fallow::guests

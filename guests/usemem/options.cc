@@ -1,7 +1,7 @@
 #include "usemem/options.h"
 
 #include "common/options.h"
-#include "usemem/pattern.h"
+#include "common/pattern.h"
 
 namespace fallow::guests {
 namespace {

@@ -1,13 +1,12 @@
 // usemem (004, §2.3): allocates a block, traverses it linearly writing and then reading, frees it,
 // and goes on with a larger one: memory demand that grows in even steps. It verifies every word
 // that it reads, so each run is also a test of the swap device under it.
-#include <sys/mman.h>
-
 #include <csignal>
 
+#include "common/block.h"
+#include "common/pattern.h"
 #include "common/report.h"
 #include "usemem/options.h"
-#include "usemem/pattern.h"
 
 namespace fallow::guests {
 namespace {
@@ -17,34 +16,6 @@ volatile std::sig_atomic_t stop_requested = 0;
 void request_stop(int /*signal*/) {
   stop_requested = 1;
 }
-
-// A block of fresh zero pages, given back to the kernel at the end.
-class Block {
- public:
-  explicit Block(std::uint64_t bytes)
-      : bytes_(bytes),
-        memory_(mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
-                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)) {}
-  ~Block() {
-    if (valid()) {
-      munmap(memory_, bytes_);
-    }
-  }
-  Block(const Block&) = delete;
-  Block& operator=(const Block&) = delete;
-
-  [[nodiscard]] bool valid() const { return memory_ != MAP_FAILED; }
-  [[nodiscard]] std::uint64_t pages() const { return bytes_ / kPageSize; }
-  [[nodiscard]] std::uint64_t bytes() const { return bytes_; }
-  [[nodiscard]] std::span<std::uint64_t, kPageWords> page(std::uint64_t number) {
-    return std::span<std::uint64_t, kPageWords>(
-        static_cast<std::uint64_t*>(memory_) + number * kPageWords, kPageWords);
-  }
-
- private:
-  std::uint64_t bytes_;
-  void* memory_;
-};
 
 enum class Outcome { kDone, kStopped, kWrong };
 

@@ -18,7 +18,7 @@ void ScenarioState::take(std::size_t vm, const GuestLine& line, std::uint64_t no
   if (line.kind == LineKind::kAttempt) {
     state.attempted = std::max(state.attempted, line.number);
   } else if (line.kind == LineKind::kPhase) {
-    state.phases.insert(line.text);
+    state.phases.insert(line.name);
   } else if (line.kind == LineKind::kExited && state.running) {
     const RunPlan& plan = scenario_.vms[vm].runs[state.run];
     state.running = false;

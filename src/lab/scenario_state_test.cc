@@ -16,7 +16,7 @@ GuestLine attempt(std::uint64_t bytes) {
 }
 
 GuestLine phase(const std::string& name) {
-  return {LineKind::kPhase, 0, 1, name};
+  return {LineKind::kPhase, 0, 1, "", name};
 }
 
 GuestLine ended() {

@@ -27,12 +27,14 @@ void print(const GuestLine& line) {
       std::printf("attempt %llu\n", static_cast<unsigned long long>(line.number));
       break;
     case LineKind::kStep:
-      std::printf("step %llu %llu\n", static_cast<unsigned long long>(line.number),
-                  static_cast<unsigned long long>(line.milliseconds));
+      std::printf("step %llu %llu%s%s\n", static_cast<unsigned long long>(line.number),
+                  static_cast<unsigned long long>(line.milliseconds), line.text.empty() ? "" : " ",
+                  line.text.c_str());
       break;
     case LineKind::kPhase:
-      std::printf("phase %s %llu\n", line.text.c_str(),
-                  static_cast<unsigned long long>(line.milliseconds));
+      std::printf("phase %s %llu%s%s\n", line.name.c_str(),
+                  static_cast<unsigned long long>(line.milliseconds), line.text.empty() ? "" : " ",
+                  line.text.c_str());
       break;
     case LineKind::kDone:
       std::printf("done %s\n", line.text.c_str());

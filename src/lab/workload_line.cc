@@ -50,7 +50,8 @@ GuestLine parse_output(std::string_view line) {
   if (word == "phase") {
     const std::string name(take_word(rest));
     const auto milliseconds = take_number(rest);
-    return milliseconds ? GuestLine{LineKind::kPhase, 0, *milliseconds, name} : other(line);
+    return milliseconds ? GuestLine{LineKind::kPhase, 0, *milliseconds, std::string(rest), name}
+                        : other(line);
   }
   if (word != "attempt" && word != "step") {
     return other(line);
@@ -61,7 +62,7 @@ GuestLine parse_output(std::string_view line) {
     return other(line);
   }
   const LineKind kind = word == "step" ? LineKind::kStep : LineKind::kAttempt;
-  return {kind, *bytes, *milliseconds, ""};
+  return {kind, *bytes, *milliseconds, std::string(rest)};
 }
 
 }  // namespace

@@ -14,8 +14,8 @@ enum class LineKind {
   kFailed,   // it was not; text says why
   kExited,   // the workload ended; number is its exit code
   kAttempt,  // the workload is about to allocate `number` bytes
-  kStep,     // it traversed a block of `number` bytes in `milliseconds`
-  kPhase,    // the part `text` of its work took `milliseconds`
+  kStep,     // it traversed a block of `number` bytes in `milliseconds`; text is what it adds
+  kPhase,    // the part `name` of its work took `milliseconds`; text is what it adds
   kDone,     // all is done and was verified; text has the figures, a checksum among them
   kError,    // it found wrong content or was refused memory; text says what
   kOther,    // anything else that it printed
@@ -26,6 +26,7 @@ struct GuestLine {
   std::uint64_t number = 0;
   std::uint64_t milliseconds = 0;
   std::string text;
+  std::string name{};
 };
 
 // Never fails: what it does not understand is kOther.

@@ -23,6 +23,8 @@ TEST(GuestLine, ReadsTheWorkloadsSteps) {
   EXPECT_EQ(step.kind, LineKind::kStep);
   EXPECT_EQ(step.number, 33554432U);
   EXPECT_EQ(step.milliseconds, 98U);
+  EXPECT_EQ(step.text, "");
+  EXPECT_EQ(parse_guest_line("| step 33554432 98 user 71.4").text, "user 71.4");
   EXPECT_EQ(parse_guest_line("| error page 3 word 0").text, "page 3 word 0");
 }
 
@@ -49,6 +51,18 @@ TEST(GuestMemory, ReadsAllFieldsInAnyOrder) {
 TEST(GuestMemory, RefusesWhatLacksAField) {
   EXPECT_FALSE(parse_guest_memory("").has_value());
   EXPECT_FALSE(parse_guest_memory("pswpin=1 pswpout=2 total=3").has_value());
+}
+
+TEST(GuestLine, PhasesHaveANameAndAnEndItsFigures) {
+  const GuestLine phase = parse_guest_line("| phase build 267 copies 36");
+  EXPECT_EQ(phase.kind, LineKind::kPhase);
+  EXPECT_EQ(phase.name, "build");
+  EXPECT_EQ(phase.milliseconds, 267U);
+  EXPECT_EQ(phase.text, "copies 36");
+  EXPECT_EQ(parse_guest_line("| phase build soon").kind, LineKind::kOther);
+  const GuestLine done = parse_guest_line("| done checksum 00ff copies 2");
+  EXPECT_EQ(done.kind, LineKind::kDone);
+  EXPECT_EQ(done.text, "checksum 00ff copies 2");
 }
 
 }  // namespace

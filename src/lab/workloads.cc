@@ -54,6 +54,14 @@ const std::vector<Workload>& known_workloads() {
        4 * kMiB,
        2,
        {"build", "iterate"}},
+      {"constant-memory-stress", "the same memory over and over (004, §4.7)", true, false, kMiB, 10,
+       {"build", "iterate", "verify"}},
+      {"sql-analytics", "questions to a database in memory", true, false, 8 * kMiB, 2,
+       {"load", "build", "iterate", "verify"}},
+      {"data-caching", "memcached, and a client that verifies it", false, false, 16 * kMiB, 2,
+       {"load", "iterate", "verify"}},
+      {"kernel-build-like", "many short compilations", false, false, 96 * kMiB, 1,
+       {"write", "iterate"}},
   };
   return all;
 }

@@ -145,6 +145,30 @@ TEST_F(Run, sortWords) {
   expect_same("16M", {bin("dynamic/sort-words"), "--megabytes", "64", "--iterations", "2"});
 }
 
+TEST_F(Run, constantMemoryStress) {
+  expect_same("16M",
+              {bin("dynamic/constant-memory-stress"), "--megabytes", "64", "--iterations", "2"});
+  expect_same("16M", {bin("dynamic/constant-memory-stress"), "--megabytes", "64", "--iterations",
+                      "2", "--deviation", "20"});
+}
+
+TEST_F(Run, sqlAnalytics) {
+  expect_same("8M",
+              with_data({bin("dynamic/sql-analytics"), "--megabytes", "32", "--iterations", "1"},
+                        "--ratings", "movielens_small_ratings.csv"));
+}
+
+TEST_F(Run, dataCaching) {
+  expect_same("12M", {bin("dynamic/data-caching"), "--megabytes", "48", "--iterations", "1",
+                      "--memcached", find("memcached")});
+}
+
+TEST_F(Run, kernelBuildLike) {
+  // The largest compilation takes some 90 MiB.
+  expect_same("24M", {bin("dynamic/kernel-build-like"), "--megabytes", "96", "--units", "2",
+                      "--iterations", "1", "--compiler", find("g++")});
+}
+
 TEST_F(Run, sort) {
   std::mt19937_64 random(1);
   std::ofstream out(file("lines"));

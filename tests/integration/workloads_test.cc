@@ -1,12 +1,18 @@
 // The guests' workloads as programs: what they print and end with, and how much memory they take.
 #include <gtest/gtest.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
+#include <thread>
 
 #include "integration/program.h"
 #include "lab/workload_line.h"
@@ -16,8 +22,19 @@ namespace {
 
 constexpr std::uint64_t kMegabytes = 48;
 
+// What the guests lack the programs for is linked dynamically only.
+std::string path_of(const std::string& program) {
+  return ::access(bin(program).c_str(), X_OK) == 0 ? bin(program) : bin("dynamic/" + program);
+}
+
+// A compiler takes more than the others are told to.
+std::vector<std::string> build_command(std::vector<std::string> more = {}) {
+  more.insert(more.begin(), {path_of("kernel-build-like"), "--megabytes", "96", "--units", "2"});
+  return more;
+}
+
 std::vector<std::string> command(const std::string& program, std::vector<std::string> more = {}) {
-  more.insert(more.begin(), {bin(program), "--megabytes", std::to_string(kMegabytes)});
+  more.insert(more.begin(), {path_of(program), "--megabytes", std::to_string(kMegabytes)});
   return more;
 }
 
@@ -89,13 +106,108 @@ TEST_P(Workload, wrongUse_oneLineAndCode2) {
 }
 
 TEST_P(Workload, help_saysWhatItDoes) {
-  const Outcome outcome = run({bin(GetParam()), "--help"});
+  const Outcome outcome = run({path_of(GetParam()), "--help"});
   EXPECT_EQ(outcome.exit_code, 0);
   EXPECT_EQ(outcome.out.find(std::string(GetParam()) + " ["), 0U);
 }
 
 INSTANTIATE_TEST_SUITE_P(Guests, Workload,
-                         testing::Values("graph-analytics", "in-memory-analytics", "sort-words"));
+                         testing::Values("graph-analytics", "in-memory-analytics", "sort-words",
+                                         "constant-memory-stress", "sql-analytics",
+                                         "data-caching"));
+
+// Those that start others, with what each says when these are at work.
+struct Host {
+  const char* program;
+  const char* at_work;
+};
+
+class HostWorkload : public testing::TestWithParam<Host> {
+ protected:
+  static std::vector<std::string> small(std::vector<std::string> more = {}) {
+    const std::string program = GetParam().program;
+    return program == "kernel-build-like" ? build_command(more) : command(program, more);
+  }
+};
+
+TEST_P(HostWorkload, signal_endsInOrderAndLeavesNothingBehind) {
+  const TempDir folder;
+  const TempDir logs;
+  const std::string log = logs.path() + "/log";
+  Background workload(small({"--iterations", "1000000"}), log,
+                      [&folder] { ::setenv("TMPDIR", folder.path().c_str(), 1); });
+  for (int i = 0; i < 600 && read_file(log).find(GetParam().at_work) == std::string::npos; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  }
+  EXPECT_FALSE(std::filesystem::is_empty(folder.path())) << read_file(log);
+  EXPECT_EQ(workload.end(SIGTERM), 1);
+  EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
+  EXPECT_NE(read_file(log).find("\nerror a signal asked for the end\n"), std::string::npos)
+      << read_file(log);
+}
+
+TEST_P(HostWorkload, noFolderForItsFiles_oneLineAndCode1) {
+  std::vector<std::string> words = {"/usr/bin/env", "TMPDIR=/no/such/folder"};
+  const std::vector<std::string> rest = small();
+  words.insert(words.end(), rest.begin(), rest.end());
+  const Outcome outcome = run(words);
+  EXPECT_EQ(outcome.exit_code, 1);
+  EXPECT_EQ(count_lines(outcome.out, lab::LineKind::kError), 1U) << outcome.out;
+}
+
+INSTANTIATE_TEST_SUITE_P(Host, HostWorkload,
+                         testing::Values(Host{"data-caching", "\nstep "},
+                                         Host{"kernel-build-like", "\nphase write "}));
+
+TEST(DataCaching, memcachedThatIsNone_error) {
+  const Outcome none = run(command("data-caching", {"--memcached", "/no/such/program"}));
+  EXPECT_EQ(none.exit_code, 2);
+  EXPECT_EQ(none.out, "");
+  const Outcome other = run(command("data-caching", {"--memcached", "/bin/false"}));
+  EXPECT_EQ(other.exit_code, 1);
+  EXPECT_EQ(count_lines(other.out, lab::LineKind::kError), 1U) << other.out;
+}
+
+TEST(KernelBuildLike, sameSeed_sameChecksumWithAnyNumberOfJobs) {
+  const Outcome one = run(build_command({"--iterations", "2"}));
+  const Outcome two = run(build_command({"--iterations", "2", "--jobs", "3"}));
+  const Outcome other = run(build_command({"--iterations", "2", "--seed", "2"}));
+  EXPECT_EQ(one.exit_code, 0) << one.out << one.err;
+  EXPECT_EQ(two.exit_code, 0) << two.out << two.err;
+  EXPECT_EQ(other.exit_code, 0) << other.out << other.err;
+  EXPECT_EQ(word_after(one.out, "done checksum").size(), 16U) << one.out;
+  EXPECT_EQ(word_after(one.out, "done checksum"), word_after(two.out, "done checksum"));
+  EXPECT_NE(word_after(one.out, "done checksum"), word_after(other.out, "done checksum"));
+  EXPECT_EQ(count_lines(one.out, lab::LineKind::kStep), 2U) << one.out;
+}
+
+// A compiler that does other than it should: it fails, or each time what it makes is different.
+TEST(KernelBuildLike, badCompiler_error) {
+  const TempDir folder;
+  const std::string compiler = folder.path() + "/compiler";
+  for (const auto& [script, error] :
+       {std::pair{"exit 3", "error compiling unit_0.cc failed with exit code 3"},
+        {"g++ \"$@\" -DTIME=$(date +%N) -g3", "error unit_0.o is other than the first time"}}) {
+    std::ofstream(compiler) << "#!/bin/sh\n" << script << "\n";
+    ASSERT_EQ(::chmod(compiler.c_str(), 0700), 0);
+    const Outcome outcome = run(build_command({"--compiler", compiler}));
+    EXPECT_EQ(outcome.exit_code, 1) << outcome.err;
+    EXPECT_NE(outcome.out.find(error), std::string::npos) << outcome.out;
+  }
+}
+
+TEST(KernelBuildLike, wrongUse_oneLineAndCode2) {
+  const std::vector<std::vector<std::string>> wrong = {
+      {"--megabytes", "48"}, {"--units", "0"},     {"--jobs", "0"},
+      {"--jobs", "65"},      {"--jobs", "-1"},     {"--compiler", "/no/such/compiler"},
+      {"--compiler"},        {"--iterations", "0"}};
+  for (const auto& arguments : wrong) {
+    const Outcome outcome = run(build_command(arguments));
+    EXPECT_EQ(outcome.exit_code, 2) << arguments.back();
+    EXPECT_EQ(std::count(outcome.err.begin(), outcome.err.end(), '\n'), 1) << outcome.err;
+    EXPECT_EQ(outcome.out, "");
+  }
+}
 
 // A program with the option for its file, a good file for it, and one that is not.
 struct Input {
@@ -104,6 +216,10 @@ struct Input {
   const char* good;
   const char* bad;
 };
+
+constexpr const char* kGoodRatings =
+    "userid,movieid,rating,timestamp\n1,10,4.0,5\n2,10,3.5,6\n2,11,1,7\n";
+constexpr const char* kBadRatings = "userid,movieid,rating,timestamp\n1,10,40,5\n";
 
 class WorkloadInput : public testing::TestWithParam<Input> {
  protected:
@@ -134,9 +250,8 @@ TEST_P(WorkloadInput, badFile_oneLineAndCode1) {
 INSTANTIATE_TEST_SUITE_P(
     Guests, WorkloadInput,
     testing::Values(Input{"graph-analytics", "--edges", "0,1\n1,2\n2,0\n7,2\n", "0,1\n1,-2\n"},
-                    Input{"in-memory-analytics", "--ratings",
-                          "userid,movieid,rating,timestamp\n1,10,4.0,5\n2,10,3.5,6\n2,11,1,7\n",
-                          "userid,movieid,rating,timestamp\n1,10,40,5\n"}));
+                    Input{"in-memory-analytics", "--ratings", kGoodRatings, kBadRatings},
+                    Input{"sql-analytics", "--ratings", kGoodRatings, kBadRatings}));
 
 }  // namespace
 }  // namespace fallow::test

@@ -1,7 +1,7 @@
-// What usemem writes into a page: words that depend on the seed, the pass and the page's number, so
-// that a page that comes back from swap in another's place, or from an earlier pass, is noticed.
-// The words of a page all differ (their step is odd), so that no page is one repeated word, which
-// Fallow would hold without a frame.
+// What a workload writes into a page: words that depend on the seed, the pass and the number of the
+// page, so that a page that comes back from swap in another's place, or from an earlier pass, is
+// noticed. The words of a page all differ (their step is odd), so that no page is one repeated
+// word, which Fallow would hold without a frame.
 #pragma once
 
 #include <cstddef>

@@ -1,4 +1,4 @@
-#include "usemem/pattern.h"
+#include "common/pattern.h"
 
 #include <gtest/gtest.h>
 
