@@ -179,7 +179,11 @@ class Pager {
   bool add_victim(std::vector<Victim>& victims, const Resident& next);
   std::vector<Victim> choose();
   void freeze(std::vector<Victim>& victims, PageLink& link);
-  void save(std::vector<Victim>& victims, PageLink& link);
+  template <typename Fits, typename Move>
+  void move_victims(std::vector<Victim>& victims, PageLink& link, Fits fits, Move move);
+  void save(Lock& lock, std::vector<Victim>& victims, PageLink& link);
+  void give_file_slots(std::vector<Victim>& victims);
+  void give_slot(Victim& victim, bool goes);
   void drop(std::vector<Victim>& victims);
   void flush_dead(Lock& lock, PageLink& link);
   std::size_t evict(Lock& lock, PageLink& link, std::vector<Victim> victims, bool& refused);

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <cerrno>
 #include <chrono>
 #include <tuple>
 #include <utility>
@@ -45,10 +46,11 @@ struct Pager::Victim {
   Space* space;
   std::uint64_t address;
   Page* page;
-  bool clean;
-  Slot slot = kNoSlot;  // a new one, unless it is clean
-  bool frozen = false;
-  Place place = Place::kNone;
+  bool clean;            // the slot that it has is good
+  Slot slot = kNoSlot;   // a new one
+  bool frozen = false;   // its content was read
+  bool saved = false;    // the new slot has it
+  bool refused = false;  // it does not take it
   bool gone = false;
 };
 
@@ -167,26 +169,15 @@ std::size_t Pager::evict(Lock& lock, PageLink& link, std::vector<Victim> victims
   std::sort(victims.begin(), victims.end(), [](const Victim& a, const Victim& b) {
     return std::tuple(a.space->id, a.address) < std::tuple(b.space->id, b.address);
   });
-  lock.unlock();
-  freeze(victims, link);
-  save(victims, link);
-  lock.lock();
+  save(lock, victims, link);
   std::vector<Victim> leaving;
   std::vector<Victim> staying;
   for (Victim& victim : victims) {
     Page& page = *victim.page;
-    const bool saved = victim.clean || victim.place != Place::kNone;
-    refused = refused || (victim.frozen && !saved);
-    if (!victim.clean && saved) {
-      slots_.set_place(victim.slot, victim.place);
-    }
-    const bool goes = page.state == PageState::kSaving && saved;
-    if (!victim.clean && !goes) {
-      slots_.release(victim.slot);
-    }
+    refused = refused || (victim.frozen && !victim.clean && !victim.saved);
+    const bool goes = page.state == PageState::kSaving && (victim.clean || victim.saved);
+    give_slot(victim, goes);
     if (goes) {
-      page.slot = victim.clean ? page.slot : victim.slot;
-      page.place = slots_.place(page.slot);
       // Were this process killed now, the page would be in its slot, or not have left.
       std::atomic_signal_fence(std::memory_order_seq_cst);
       page.state = PageState::kDropping;
@@ -249,9 +240,7 @@ bool Pager::add_victim(std::vector<Victim>& victims, const Resident& next) {
     return false;
   }
   page->state = PageState::kSaving;
-  const bool clean = page->slot != kNoSlot;
-  victims.push_back({space.get(), next.address, page, clean});
-  victims.back().slot = clean ? kNoSlot : slots_.allocate();
+  victims.push_back({space.get(), next.address, page, page->slot != kNoSlot});
   return true;
 }
 
@@ -297,19 +286,78 @@ void Pager::freeze(std::vector<Victim>& victims, PageLink& link) {
   });
 }
 
-void Pager::save(std::vector<Victim>& victims, PageLink& link) {
+// Moves those of the victims that `fits` holds for, into the slots that they have been given.
+template <typename Fits, typename Move>
+void Pager::move_victims(std::vector<Victim>& victims, PageLink& link, Fits fits, Move move) {
   std::array<Transfer, kBatch> transfers;
   std::array<std::size_t, kBatch> whose{};
   std::size_t count = 0;
   for (std::size_t i = 0; i < victims.size(); ++i) {
-    if (victims[i].frozen) {
+    if (fits(victims[i])) {
       whose[count] = i;
-      transfers[count++] = {victims[i].slot, Place::kNone, link.buffers() + i * kPageSize};
+      transfers[count++] = {victims[i].slot, link.buffers() + i * kPageSize};
     }
   }
-  link.put({transfers.data(), count});
+  move(std::span(transfers.data(), count));
   for (std::size_t i = 0; i < count; ++i) {
-    victims[whose[i]].place = transfers[i].place;
+    victims[whose[i]].saved = transfers[i].error == 0;
+    victims[whose[i]].refused = transfers[i].error == -EDQUOT || transfers[i].error == -ENOSPC;
+  }
+}
+
+// To the daemon, and what it refuses to the file. In the order of their addresses, as pages that
+// are next to each other in the file come back together.
+void Pager::save(Lock& lock, std::vector<Victim>& victims, PageLink& link) {
+  if (store_->client() != nullptr) {
+    for (Victim& victim : victims) {
+      victim.slot = victim.clean ? kNoSlot : slots_.allocate();
+    }
+  }
+  lock.unlock();
+  freeze(victims, link);
+  const auto put = [](const Victim& one) { return one.frozen && one.slot != kNoSlot; };
+  move_victims(victims, link, put, [&](std::span<Transfer> pages) { link.put(pages); });
+  lock.lock();
+  give_file_slots(victims);
+  lock.unlock();
+  const auto write = [](const Victim& one) { return place_of(one.slot) == Place::kFile; };
+  move_victims(victims, link, write, [&](std::span<Transfer> pages) { link.write(pages); });
+  lock.lock();
+}
+
+// In place of those that the daemon did not take, as far as the file has any.
+void Pager::give_file_slots(std::vector<Victim>& victims) {
+  std::vector<Victim*> left;
+  for (Victim& victim : victims) {
+    if (victim.slot != kNoSlot && !victim.saved) {
+      if (victim.refused) {
+        slots_.refused(victim.slot);
+      }
+      slots_.release(victim.slot);
+      victim.slot = kNoSlot;
+    }
+    if (victim.frozen && !victim.clean && !victim.saved) {
+      left.push_back(&victim);
+    }
+  }
+  const std::vector<Slot> slots = slots_.allocate_in_file(left.size());
+  for (std::size_t i = 0; i < slots.size(); ++i) {
+    left[i]->slot = slots[i];
+  }
+}
+
+// The page has its new slot, or nobody has.
+void Pager::give_slot(Victim& victim, bool goes) {
+  if (victim.slot == kNoSlot) {
+    return;
+  }
+  if (victim.saved) {
+    slots_.filled(victim.slot);
+  }
+  if (goes && victim.saved) {
+    victim.page->slot = victim.slot;
+  } else {
+    slots_.release(victim.slot);
   }
 }
 
