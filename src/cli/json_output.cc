@@ -192,6 +192,8 @@ std::string to_json(const run::RunOutcome& outcome) {
                {"prefetched", now.prefetched},
                {"prefetch_hits", now.prefetch_hits},
                {"failures", now.failures},
+               {"backing_requests", now.file_requests},
+               {"backing_speed", now.backing_speed.described()},
                {"latency_ns",
                 {{"p50", now.latency_ns.quantile(0.5)},
                  {"p99", now.latency_ns.quantile(0.99)},

@@ -215,7 +215,10 @@ std::string render(const run::RunOutcome& outcome) {
          format_ns(now.latency_ns.quantile(0.99)) + "\n" + "  evictions " + number(now.evictions) +
          " (" + number(now.evictions_clean) + " without copying), prefetched " +
          number(now.prefetched) + " (" + number(now.prefetch_hits) + " wanted), refused " +
-         number(now.failures) + "\n";
+         number(now.failures) + "\n" + "  backing file: " + number(now.file_requests) +
+         " requests" +
+         (now.backing_speed.emulated() ? " at the speed of " + now.backing_speed.described() : "") +
+         "\n";
 }
 
 }  // namespace fallow::cli

@@ -5,10 +5,17 @@
 #include <string>
 #include <vector>
 
+#include "base/disk_speed.h"
 #include "base/result.h"
 #include "cli/command_line.h"
 
 namespace fallow::cli {
+
+inline constexpr char kBackingSpeedHelp[] =
+    "The speed of the backing file, emulated: disk (its own), hdd, ssd or "
+    "latency=2ms,bandwidth=200M";
+// Of --backing-speed.
+Result<DiskSpeed> parse_backing_speed(const std::string& text);
 
 inline constexpr char kRunHelp[] =
     "Run a program with its memory paged: so much in RAM, the rest here";
@@ -18,6 +25,7 @@ struct RunWords {
   std::string vm;
   std::string backing;
   std::string backing_max;
+  std::string backing_speed = "disk";
   std::string ring;
   std::string trace;
   bool no_daemon = false;

@@ -439,6 +439,8 @@ PagerStatistics Pager::statistics() const {
   all.resident_max = std::max(resident_max_, all.resident);
   all.in_fallow = slots_.in_fallow();
   all.in_file = slots_.in_file();
+  all.file_requests = store_->file().requests();
+  all.backing_speed = options_.store.backing_speed;
   all.latency_ns = latency_.snapshot();
   return all;
 }

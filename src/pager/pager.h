@@ -66,7 +66,9 @@ struct PagerStatistics {
   std::uint64_t probes = 0;           // of these, to see whether the page is used
   std::uint64_t prefetched = 0;
   std::uint64_t prefetch_hits = 0;
-  std::uint64_t failures = 0;      // faults that were answered with SIGBUS
+  std::uint64_t failures = 0;       // faults that were answered with SIGBUS
+  std::uint64_t file_requests = 0;  // reads and writes of the backing file, each of some pages
+  DiskSpeed backing_speed{};
   Histogram::Snapshot latency_ns;  // from when the fault was read until its page was there
 };
 

@@ -248,6 +248,10 @@ TEST(RegionTest, refusesWhatCannotBe) {
   options.size = 8;
   EXPECT_EQ(fallow_region_create(kMiB, kMiB, &options, &region), -EINVAL);
   options.size = sizeof options;
+  options.backing_speed = "tape";
+  EXPECT_EQ(fallow_region_create(kMiB, kMiB, &options, &region), -EINVAL);
+  EXPECT_NE(std::string(fallow_error()).find("disk speed 'tape' is unknown"), std::string::npos);
+  options.backing_speed = nullptr;
   options.backing = "/proc/nowhere";
   EXPECT_EQ(fallow_region_create(kMiB, kMiB, &options, &region), -EINVAL);
   EXPECT_EQ(fallow_region_create(kMiB, kMiB, nullptr, nullptr), -EINVAL);
@@ -256,6 +260,24 @@ TEST(RegionTest, refusesWhatCannotBe) {
   options.socket = "/nowhere/ring.sock";
   EXPECT_EQ(fallow_region_create(kMiB, kMiB, &options, &region), -ENOTCONN);
   fallow_region_destroy(nullptr);
+}
+
+TEST(RegionTest, takesOptionsOfAnEarlierVersion) {
+  fallow_region* region = nullptr;
+  fallow_region_options options{};
+  options.size = offsetof(fallow_region_options, backing_speed);
+  options.no_daemon = 1;
+  options.backing_speed = "tape";  // which such a program does not have
+  ASSERT_EQ(fallow_region_create(kMiB, kMiB, &options, &region), 0) << fallow_error();
+  fallow_region_destroy(region);
+}
+
+TEST(RegionTest, keepsWhatIsWrittenOnASlowDisk) {
+  fallow_region_options options{};
+  options.no_daemon = 1;
+  options.backing_speed = "latency=1ms,bandwidth=100M";
+  const OwnedRegion region = make(4 * kMiB, kMiB, options);
+  write_and_check_at_random(words(region), 1024, 6, 600);
 }
 
 // With a real ring server over a real store.
