@@ -189,6 +189,8 @@ std::string to_json(const run::RunOutcome& outcome) {
                {"evictions", now.evictions},
                {"evictions_clean", now.evictions_clean},
                {"probes", now.probes},
+               {"promotions", now.promotions},
+               {"demotions", now.demotions},
                {"prefetched", now.prefetched},
                {"prefetch_hits", now.prefetch_hits},
                {"failures", now.failures},

@@ -216,8 +216,10 @@ std::string render(const run::RunOutcome& outcome) {
          " (" + number(now.evictions_clean) + " without copying), prefetched " +
          number(now.prefetched) + " (" + number(now.prefetch_hits) + " wanted), refused " +
          number(now.failures) + "\n" + "  backing file: " + number(now.file_requests) +
-         " requests" +
-         (now.backing_speed.emulated() ? " at the speed of " + now.backing_speed.described() : "") +
+         " requests, " + number(now.promotions) + " pages from there to the daemon, " +
+         number(now.demotions) + " back" +
+         (now.backing_speed.emulated() ? ", at the speed of " + now.backing_speed.described()
+                                       : "") +
          "\n";
 }
 

@@ -47,6 +47,7 @@ struct Pager::Victim {
   std::uint64_t address;
   Page* page;
   bool clean;            // the slot that it has is good
+  bool offered;          // clean, and the daemon may have it all the same
   Slot slot = kNoSlot;   // a new one
   bool frozen = false;   // its content was read
   bool saved = false;    // the new slot has it
@@ -59,9 +60,11 @@ void Pager::keep_room(PageLink& link) {
   for (unsigned in_vain = 0; !stopping_;) {
     look_at_use(lock, link);
     look_at_removed();
+    look_at_target(lock, link);
+    const bool more = demote(lock, link);
     if (room_ >= room_low_) {
       flush_dead(lock, link);
-      const auto wanted = [this] { return stopping_ || room_ < room_low_; };
+      const auto wanted = [&] { return more || stopping_ || room_ < room_low_; };
       room_wanted_.wait_for(lock, kTryAgain, wanted);
       continue;
     }
@@ -69,6 +72,7 @@ void Pager::keep_room(PageLink& link) {
     bool refused = false;
     while (!stopping_ && left > 0 && room_ < 2 * room_low_) {
       left = evict(lock, link, choose(), refused);
+      demote(lock, link);
     }
     in_vain = refused && left == 0 ? in_vain + 1 : 0;
     if (left == 0) {
@@ -172,11 +176,12 @@ std::size_t Pager::evict(Lock& lock, PageLink& link, std::vector<Victim> victims
   save(lock, victims, link);
   std::vector<Victim> leaving;
   std::vector<Victim> staying;
+  std::vector<Slot> freed;  // of the file, and nobody's before this thread gives out others
   for (Victim& victim : victims) {
     Page& page = *victim.page;
     refused = refused || (victim.frozen && !victim.clean && !victim.saved);
     const bool goes = page.state == PageState::kSaving && (victim.clean || victim.saved);
-    give_slot(victim, goes);
+    give_slot(victim, goes, freed);
     if (goes) {
       // Were this process killed now, the page would be in its slot, or not have left.
       std::atomic_signal_fence(std::memory_order_seq_cst);
@@ -195,6 +200,8 @@ std::size_t Pager::evict(Lock& lock, PageLink& link, std::vector<Victim> victims
     }
   }
   drop(leaving);
+  std::sort(freed.begin(), freed.end());
+  link.punch(freed);
   lock.lock();
   for (const Victim& victim : staying) {
     stay(*victim.space, victim.address, *victim.page);
@@ -240,7 +247,8 @@ bool Pager::add_victim(std::vector<Victim>& victims, const Resident& next) {
     return false;
   }
   page->state = PageState::kSaving;
-  victims.push_back({space.get(), next.address, page, page->slot != kNoSlot});
+  const bool clean = page->slot != kNoSlot;
+  victims.push_back({space.get(), next.address, page, clean, clean && take_offer(*page)});
   return true;
 }
 
@@ -263,7 +271,7 @@ std::vector<Pager::Victim> Pager::choose() {
 
 // From here on a write to these pages faults, and they keep still while they are read.
 void Pager::freeze(std::vector<Victim>& victims, PageLink& link) {
-  const auto dirty = [](const Victim& one) { return !one.clean; };
+  const auto dirty = [](const Victim& one) { return !one.clean || one.offered; };
   const auto freeze_run = [&](std::size_t first, std::size_t end) {
     const Victim& begin = victims[first];
     const std::uint64_t pages = end - first;
@@ -310,7 +318,7 @@ void Pager::move_victims(std::vector<Victim>& victims, PageLink& link, Fits fits
 void Pager::save(Lock& lock, std::vector<Victim>& victims, PageLink& link) {
   if (store_->client() != nullptr) {
     for (Victim& victim : victims) {
-      victim.slot = victim.clean ? kNoSlot : slots_.allocate();
+      victim.slot = victim.clean && !victim.offered ? kNoSlot : slots_.allocate();
     }
   }
   lock.unlock();
@@ -332,6 +340,7 @@ void Pager::give_file_slots(std::vector<Victim>& victims) {
     if (victim.slot != kNoSlot && !victim.saved) {
       if (victim.refused) {
         slots_.refused(victim.slot);
+        offers_ = 0;
       }
       slots_.release(victim.slot);
       victim.slot = kNoSlot;
@@ -347,7 +356,7 @@ void Pager::give_file_slots(std::vector<Victim>& victims) {
 }
 
 // The page has its new slot, or nobody has.
-void Pager::give_slot(Victim& victim, bool goes) {
+void Pager::give_slot(Victim& victim, bool goes, std::vector<Slot>& freed) {
   if (victim.slot == kNoSlot) {
     return;
   }
@@ -355,7 +364,11 @@ void Pager::give_slot(Victim& victim, bool goes) {
     slots_.filled(victim.slot);
   }
   if (goes && victim.saved) {
-    victim.page->slot = victim.slot;
+    const Slot before = std::exchange(victim.page->slot, victim.slot);
+    counts_.promotions += victim.offered;
+    if (before != kNoSlot && slots_.release(before)) {
+      freed.push_back(before);
+    }
   } else {
     slots_.release(victim.slot);
   }

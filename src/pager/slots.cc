@@ -107,21 +107,22 @@ void Slots::free_in_file(std::uint32_t first, std::uint32_t end) {
   }
 }
 
-void Slots::release(Slot slot) {
+bool Slots::release(Slot slot) {
   Entry& one = entry(slot);
   CHECK(one.owners > 0);
   if (--one.owners > 0) {
-    return;
+    return false;
   }
   half(slot).pages -= one.full;
   if (place_of(slot) == Place::kFile) {
     one.full = false;
     free_in_file(number_of(slot), number_of(slot) + 1);
-    return;
+    return true;
   }
   one.stale = one.stale || one.full;
   one.full = false;
   one.stale ? dead_.push_back(slot) : free_.push(slot);
+  return true;
 }
 
 void Slots::filled(Slot slot) {

@@ -39,8 +39,8 @@ class Slots {
   // costs little: a run of pages is one request to the disk.
   std::vector<Slot> allocate_in_file(std::size_t count);
   void share(Slot slot) { ++entry(slot).owners; }
-  // One owner less.
-  void release(Slot slot);
+  // One owner less. True: it was the last.
+  bool release(Slot slot);
   [[nodiscard]] bool shared(Slot slot) const { return entry(slot).owners > 1; }
 
   // A put or a write into a slot that was just allocated has ended.

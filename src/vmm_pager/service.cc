@@ -108,6 +108,8 @@ ordered_json figures(const pager::PagerStatistics& now) {
           {"faults_write", now.faults_write},
           {"evictions", now.evictions},
           {"evictions_clean", now.evictions_clean},
+          {"promotions", now.promotions},
+          {"demotions", now.demotions},
           {"prefetched", now.prefetched},
           {"prefetch_hits", now.prefetch_hits},
           {"failures", now.failures},
@@ -151,6 +153,7 @@ Status Service::start_pager() {
   made.store.keep_seconds = kKeepSeconds;
   made.store.backing_path = options_.backing;
   made.store.backing_speed = options_.backing_speed;
+  made.demotion_pages_per_second = options_.demotion_pages_per_second;
   made.store.resume = state_->holds();
   made.store.secret = state_->secret();
   Result<std::unique_ptr<Pager>> started = Pager::create(made);

@@ -20,7 +20,8 @@ struct ServiceOptions {
   std::string backing;          // empty: beside the state
   std::string ring;             // the daemon's; empty: the library's default
   DiskSpeed backing_speed{};
-  bool daemon = true;  // false: all pages go to the backing file
+  std::uint64_t demotion_pages_per_second = 0;  // 0: off
+  bool daemon = true;                           // false: all pages go to the backing file
   bool json = false;
 };
 
