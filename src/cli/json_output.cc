@@ -36,7 +36,8 @@ Json json_of(const node::NodeView& node) {
           {"decisions", node.decisions},
           {"target_changes", node.target_changes},
           {"vm_count", node.vm_count},
-          {"workers", node.workers}};
+          {"workers", node.workers},
+          {"backing_speed", node.backing_speed}};
 }
 
 Json json_of(const node::VmView& vm) {

@@ -96,6 +96,7 @@ std::string render(const node::NodeView& node) {
        {"patterns", number(node.patterns) + " pages held without a frame"},
        {"compressed", compressed_line(node.compressed_pages, node.compressed_bytes)},
        {"VMs", number(node.vm_count) + ", served by " + number(node.workers) + " workers"},
+       {"backing files", "speed: " + node.backing_speed},
        {"policy", node.policy},
        {"interval", format_ns(node.interval_ns)},
        {"controller", number(node.intervals) + " intervals, " + number(node.decisions) +
