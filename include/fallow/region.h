@@ -15,14 +15,16 @@ typedef struct fallow_region fallow_region; /* any thread */
 
 /* Zero means the default. Fill with zeros first: later versions append fields. */
 struct fallow_region_options {
-  size_t size;          /* sizeof(struct fallow_region_options) */
-  const char* socket;   /* as in struct fallow_options */
-  const char* name;     /* of the client, as `fallow` lists it; NULL: program and pid */
-  const char* backing;  /* file for refused pages, emptied first; NULL: one without a name in
-                           $TMPDIR or /var/tmp */
-  uint64_t backing_max; /* bytes that the backing file may have; 0: no bound but the disk's */
-  unsigned handlers;    /* threads that answer faults, 1 to 16; 0: 2 */
-  int no_daemon;        /* 1: everything goes to the backing file */
+  size_t size;               /* sizeof(struct fallow_region_options) */
+  const char* socket;        /* as in struct fallow_options */
+  const char* name;          /* of the client, as `fallow` lists it; NULL: program and pid */
+  const char* backing;       /* file for refused pages, emptied first; NULL: one without a name in
+                                $TMPDIR or /var/tmp */
+  uint64_t backing_max;      /* bytes that the backing file may have; 0: no bound but the disk's */
+  unsigned handlers;         /* threads that answer faults, 1 to 16; 0: 2 */
+  int no_daemon;             /* 1: everything goes to the backing file */
+  const char* backing_speed; /* emulated: "hdd", "ssd" or "latency=2ms,bandwidth=200M"; NULL: the
+                                disk's own */
 };
 
 /* `bytes` of zeros, of which at most `ram_limit` bytes (at least 1 MiB) are in RAM. They behave

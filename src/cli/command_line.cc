@@ -22,6 +22,8 @@ struct Words {
   bool force = false;
   std::string size;
   std::string backing;
+  std::string backing_speed = "disk";
+  std::string demotion = "2000";
   std::string compress = "off";
   std::optional<std::string> min;
   std::optional<std::string> max;
@@ -152,6 +154,9 @@ void add_pager_command(CLI::App& app, Words& words) {
           vmm_pager::default_folder());
   pager->add_option("--backing", options.backing,
                     "File for what the daemon refuses; STATE.pages if not given");
+  pager->add_option("--backing-speed", words.backing_speed, kBackingSpeedHelp)
+      ->capture_default_str();
+  pager->add_option("--demotion", words.demotion, kDemotionHelp)->capture_default_str();
   pager->add_option("--ring", options.ring, "The daemon's socket for client processes")
       ->envname("FALLOW_RING_SOCKET");
   pager->add_flag("--no-daemon", words.no_daemon, "Put everything into the backing file");
@@ -259,6 +264,12 @@ Status check_pager_words(Words& words) {
     return invalid("--ram: " + ram.error().text);
   }
   options.ram_bytes = *ram;
+  const Result<DiskSpeed> speed = parse_backing_speed(words.backing_speed);
+  FALLOW_TRY(speed);
+  options.backing_speed = *speed;
+  const Result<std::uint64_t> demotion = parse_demotion(words.demotion);
+  FALLOW_TRY(demotion);
+  options.demotion_pages_per_second = *demotion;
   options.daemon = !words.no_daemon;
   options.json = words.json;
   return vmm_pager::complete(options);

@@ -134,6 +134,36 @@ TEST(ParseCommandLine, WrongUse_refused) {
   EXPECT_FALSE(error_of({"watch", "--interval", "1ms"}).empty());
 }
 
+TEST(ParseCommandLine, BackingSpeed_isTheDisksUnlessGiven) {
+  const Words run{"run", "--ram", "64M", "--backing-speed", "hdd", "--", "true"};
+  EXPECT_EQ(parsed(run).run.pager.store.backing_speed.described(), "hdd (emulated)");
+  EXPECT_FALSE(parsed({"run", "--ram", "64M", "true"}).run.pager.store.backing_speed.emulated());
+  Words pager{"pager", "--socket", "/s/a", "--mem", "/m", "--ram", "64M"};
+  EXPECT_FALSE(parsed(pager).pager.backing_speed.emulated());
+  pager.insert(pager.end(), {"--backing-speed", "latency=1ms,bandwidth=1G"});
+  EXPECT_EQ(parsed(pager).pager.backing_speed.spec(), "latency=1ms,bandwidth=1G");
+  EXPECT_THAT(error_of({"run", "--ram", "64M", "--backing-speed", "fast", "true"}),
+              HasSubstr("--backing-speed: disk speed 'fast' is unknown"));
+  pager.back() = "latency=1ms";
+  EXPECT_THAT(error_of(pager), HasSubstr("--backing-speed: "));
+}
+
+TEST(ParseCommandLine, Demotion_isANumberOrOff) {
+  const auto run = [](const std::string& rate) {
+    return Words{"run", "--ram", "64M", "--demotion", rate, "true"};
+  };
+  EXPECT_EQ(parsed({"run", "--ram", "64M", "true"}).run.pager.demotion_pages_per_second, 2000u);
+  EXPECT_EQ(parsed(run("off")).run.pager.demotion_pages_per_second, 0u);
+  EXPECT_EQ(parsed(run("1000000")).run.pager.demotion_pages_per_second, 1'000'000u);
+  for (const char* rate : {"0", "-1", "1000001", "fast", "10/s", ""}) {
+    EXPECT_THAT(error_of(run(rate)), HasSubstr("--demotion")) << rate;
+  }
+  Words pager{"pager", "--socket", "/s/a", "--mem", "/m", "--ram", "64M"};
+  EXPECT_EQ(parsed(pager).pager.demotion_pages_per_second, 2000u);
+  pager.insert(pager.end(), {"--demotion", "off"});
+  EXPECT_EQ(parsed(pager).pager.demotion_pages_per_second, 0u);
+}
+
 TEST(ParseCommandLine, BadSizes_refused) {
   for (const char* size : {"-1", "10Q", "0", "4095", "17T", "", "1e30"}) {
     EXPECT_FALSE(error_of({"vm", "add", "a", std::string("--size=") + size}).empty()) << size;

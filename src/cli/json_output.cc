@@ -36,7 +36,8 @@ Json json_of(const node::NodeView& node) {
           {"decisions", node.decisions},
           {"target_changes", node.target_changes},
           {"vm_count", node.vm_count},
-          {"workers", node.workers}};
+          {"workers", node.workers},
+          {"backing_speed", node.backing_speed}};
 }
 
 // In pages; no maximum is null.
@@ -222,9 +223,13 @@ std::string to_json(const run::RunOutcome& outcome) {
                {"evictions", now.evictions},
                {"evictions_clean", now.evictions_clean},
                {"probes", now.probes},
+               {"promotions", now.promotions},
+               {"demotions", now.demotions},
                {"prefetched", now.prefetched},
                {"prefetch_hits", now.prefetch_hits},
                {"failures", now.failures},
+               {"backing_requests", now.file_requests},
+               {"backing_speed", now.backing_speed.described()},
                {"latency_ns",
                 {{"p50", now.latency_ns.quantile(0.5)},
                  {"p99", now.latency_ns.quantile(0.99)},

@@ -111,6 +111,7 @@ std::string render(const node::NodeView& node) {
        {"patterns", number(node.patterns) + " pages held without a frame"},
        {"compressed", compressed_line(node.compressed_pages, node.compressed_bytes)},
        {"VMs", number(node.vm_count) + ", served by " + number(node.workers) + " workers"},
+       {"backing files", "speed: " + node.backing_speed},
        {"policy", node.policy},
        {"interval", format_ns(node.interval_ns)},
        {"controller", number(node.intervals) + " intervals, " + number(node.decisions) +
@@ -249,7 +250,12 @@ std::string render(const run::RunOutcome& outcome) {
          format_ns(now.latency_ns.quantile(0.99)) + "\n" + "  evictions " + number(now.evictions) +
          " (" + number(now.evictions_clean) + " without copying), prefetched " +
          number(now.prefetched) + " (" + number(now.prefetch_hits) + " wanted), refused " +
-         number(now.failures) + "\n";
+         number(now.failures) + "\n" + "  backing file: " + number(now.file_requests) +
+         " requests, " + number(now.promotions) + " pages from there to the daemon, " +
+         number(now.demotions) + " back" +
+         (now.backing_speed.emulated() ? ", at the speed of " + now.backing_speed.described()
+                                       : "") +
+         "\n";
 }
 
 }  // namespace fallow::cli

@@ -51,7 +51,9 @@ TEST(Render, Node_tellsMemory) {
   node::NodeView node;
   node.frames_total = 1024;
   node.frames_free = 256;
+  node.backing_speed = "hdd (emulated)";
   EXPECT_THAT(render(node), HasSubstr("3 MiB used of 4 MiB, 1 MiB free"));
+  EXPECT_THAT(render(node), HasSubstr("speed: hdd (emulated)"));
 }
 
 TEST(Render, Vm_tellsFailures) {

@@ -5,6 +5,16 @@
 
 namespace fallow::cli {
 
+Result<DiskSpeed> parse_backing_speed(const std::string& text) {
+  Result<DiskSpeed> speed = DiskSpeed::parse(text);
+  return speed ? speed : invalid("--backing-speed: " + speed.error().text);
+}
+
+Result<std::uint64_t> parse_demotion(const std::string& text) {
+  Result<std::uint64_t> rate = pager::Pager::parse_demotion(text);
+  return rate ? rate : invalid("--demotion: " + rate.error().text);
+}
+
 void add_run_options(CLI::App& app, RunWords& words) {
   app.add_option("--ram", words.ram,
                  "How much of the program's paged memory may be in RAM, for example 256M")
@@ -16,6 +26,8 @@ void add_run_options(CLI::App& app, RunWords& words) {
                  "(default: $TMPDIR or /var/tmp)");
   app.add_option("--backing-max", words.backing_max,
                  "How large that file may grow, for example 8G");
+  app.add_option("--backing-speed", words.backing_speed, kBackingSpeedHelp)->capture_default_str();
+  app.add_option("--demotion", words.demotion, kDemotionHelp)->capture_default_str();
   app.add_option("--ring", words.ring, "The daemon's ring socket")->envname("FALLOW_RING_SOCKET");
   app.add_option("--trace", words.trace,
                  "Write the number of each page that comes into RAM to this file, 8 bytes each");
@@ -47,6 +59,12 @@ Status check_run_words(const RunWords& words, Command& command) {
     }
     paging.store.backing_bytes_max = *most;
   }
+  const Result<DiskSpeed> speed = parse_backing_speed(words.backing_speed);
+  FALLOW_TRY(speed);
+  paging.store.backing_speed = *speed;
+  const Result<std::uint64_t> demotion = parse_demotion(words.demotion);
+  FALLOW_TRY(demotion);
+  paging.demotion_pages_per_second = *demotion;
   paging.store.name = words.vm;
   paging.store.socket = words.ring;
   paging.store.daemon = !words.no_daemon;

@@ -5,10 +5,20 @@
 #include <string>
 #include <vector>
 
+#include "base/disk_speed.h"
 #include "base/result.h"
 #include "cli/command_line.h"
 
 namespace fallow::cli {
+
+inline constexpr char kBackingSpeedHelp[] =
+    "The speed of the backing file, emulated: disk (its own), hdd, ssd or "
+    "latency=2ms,bandwidth=200M";
+inline constexpr char kDemotionHelp[] =
+    "Pages a second that go to the backing file while the daemon has more than the target, or off";
+// Of --backing-speed and --demotion.
+Result<DiskSpeed> parse_backing_speed(const std::string& text);
+Result<std::uint64_t> parse_demotion(const std::string& text);
 
 inline constexpr char kRunHelp[] =
     "Run a program with its memory paged: so much in RAM, the rest here";
@@ -18,6 +28,8 @@ struct RunWords {
   std::string vm;
   std::string backing;
   std::string backing_max;
+  std::string backing_speed = "disk";
+  std::string demotion = "2000";
   std::string ring;
   std::string trace;
   bool no_daemon = false;

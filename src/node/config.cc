@@ -184,6 +184,7 @@ void read_policy(TableReader& reader, Config& config) {
 
 void read_device(TableReader& reader, Config& config) {
   reader.take<std::string>("backing_dir", &config.backing_dir, parse_folder);
+  reader.take<DiskSpeed>("backing_speed", &config.backing_speed, DiskSpeed::parse);
   reader.take<std::uint64_t>("demotion", &config.demotion_pages_per_second, parse_demotion);
   reader.take<std::uint32_t>("block_size", &config.block_size, parse_block_size);
   reader.take<std::string>("socket_group", &config.socket_group, parse_group);

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/disk_speed.h"
 #include "base/log.h"
 #include "base/result.h"
 #include "base/toml_error.h"
@@ -37,6 +38,7 @@ struct Config {
   std::size_t history = 600;  // decisions remembered
   // [device]
   std::string backing_dir = "/var/lib/fallow";
+  DiskSpeed backing_speed{};                    // of each VM's backing file
   std::uint64_t demotion_pages_per_second = 0;  // 0: off
   std::uint32_t block_size = 4096;
   std::string socket_group{};  // may open the VMs' sockets; empty: only the daemon's user

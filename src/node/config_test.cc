@@ -40,6 +40,7 @@ TEST(ReadConfig, OnlyMemory_restIsDefault) {
   EXPECT_EQ(reading.config.control_socket, "/run/fallow/control.sock");
   EXPECT_EQ(reading.config.interval_ns, 1'000'000'000u);
   EXPECT_EQ(reading.config.demotion_pages_per_second, 0u);
+  EXPECT_FALSE(reading.config.backing_speed.emulated());
   EXPECT_GE(reading.config.workers, 1u);
   EXPECT_LE(reading.config.workers, 4u);
 }
@@ -57,6 +58,7 @@ interval = "250ms"
 history = 5
 [device]
 backing_dir = "/tmp/b"
+backing_speed = "hdd"
 demotion = "64M"
 block_size = 512
 socket_group = "kvm"
@@ -82,6 +84,7 @@ size = 8192
   EXPECT_EQ(config.interval_ns, 250'000'000u);
   EXPECT_EQ(config.history, 5u);
   EXPECT_EQ(config.backing_dir, "/tmp/b");
+  EXPECT_EQ(config.backing_speed.described(), "hdd (emulated)");
   EXPECT_EQ(config.demotion_pages_per_second, 16384u);
   EXPECT_EQ(config.block_size, 512u);
   EXPECT_EQ(config.socket_group, "kvm");
@@ -226,6 +229,7 @@ TEST(ReadConfig, BadValues_refusedWithTheirLine) {
   EXPECT_THAT(error_in("policy", "history = 0"), HasSubstr("from 1 to"));
   EXPECT_THAT(error_in("policy", "history = -5"), HasSubstr("history"));
   EXPECT_THAT(error_in("device", "demotion = \"fast\""), HasSubstr("\"off\""));
+  EXPECT_THAT(error_in("device", "backing_speed = \"tape\""), HasSubstr("disk, hdd, ssd"));
   EXPECT_THAT(error_in("device", "demotion = -1"), HasSubstr("\"off\""));
   EXPECT_THAT(error_in("device", "block_size = 1024"), HasSubstr("512 or 4096"));
   EXPECT_THAT(error_in("device", "socket_group = \"\""), HasSubstr("socket_group"));

@@ -119,6 +119,7 @@ void write(const NodeView& view, v1::Node* message) {
   message->set_compressed_pages(view.compressed_pages);
   message->set_compressed_bytes(view.compressed_bytes);
   message->set_workers(view.workers);
+  message->set_backing_speed(view.backing_speed);
 }
 
 NodeView read(const v1::Node& message) {
@@ -138,6 +139,7 @@ NodeView read(const v1::Node& message) {
   view.compressed_pages = message.compressed_pages();
   view.compressed_bytes = message.compressed_bytes();
   view.workers = message.workers();
+  view.backing_speed = message.backing_speed();
   return view;
 }
 

@@ -22,7 +22,11 @@ using testing::HasSubstr;
 class FakeNode final : public Operations {
  public:
   [[nodiscard]] NodeView status() const override {
-    return {.version = "1.2.3", .epoch = 7, .frames_total = 1000, .policy = "greedy"};
+    return {.version = "1.2.3",
+            .epoch = 7,
+            .frames_total = 1000,
+            .policy = "greedy",
+            .backing_speed = "hdd (emulated)"};
   }
   [[nodiscard]] NodeSnapshot list_vms() const override {
     return {status(), {vm()}, {client(), {.name = "silent"}}};
@@ -148,6 +152,7 @@ TEST_F(ControlServiceTest, Status_overTheSocket_arrivesWhole) {
   ASSERT_TRUE(status.ok()) << status.error().text;
   EXPECT_EQ(status->version, "1.2.3");
   EXPECT_EQ(status->epoch, 7u);
+  EXPECT_EQ(status->backing_speed, "hdd (emulated)");
   EXPECT_EQ(status->frames_total, 1000u);
 }
 

@@ -365,6 +365,7 @@ VmOptions Node::options_for(const VmRecord& record) const {
                       .size_bytes = request.size_bytes,
                       .origin = own ? Origin::kCreate : Origin::kUse,
                       .content = request.discard_backing ? Content::kDiscard : Content::kKeep},
+          .backing_speed = config_.backing_speed,
           .block_size = record.block_size,
           .demotion_pages_per_second = config_.demotion_pages_per_second,
           .compression = request.compression,
@@ -620,7 +621,8 @@ NodeView Node::status_locked(const std::vector<tmem::ClientStatistics>& clients)
                 .decisions = figures.decisions,
                 .target_changes = figures.target_changes,
                 .vm_count = vms_.size(),
-                .workers = workers_->count()};
+                .workers = workers_->count(),
+                .backing_speed = config_.backing_speed.described()};
   for (const tmem::ClientStatistics& client : clients) {
     view.patterns += client.patterns;
     view.compressed_pages += client.compressed_pages;

@@ -117,6 +117,26 @@ TEST_F(NodeTest, NoTmem_sendsPagesToTheBackingFile) {
   EXPECT_EQ(shown->backing_reads, 1u);
 }
 
+TEST_F(NodeTest, BackingSpeed_isEmulatedAndSaidToBe) {
+  EXPECT_EQ(node().status().backing_speed, "disk");
+  node_.reset();
+  config_.policy_spec = "no-tmem";
+  config_.backing_speed = *DiskSpeed::parse("hdd");
+  EXPECT_EQ(node().status().backing_speed, "hdd (emulated)");
+  const auto vm = node().add_vm({"a", kVmBytes, "", false});
+  ASSERT_TRUE(vm.ok());
+  auto front = TestFrontEnd::connect(vm->socket_path, {});
+  ASSERT_TRUE(front.ok());
+  for (unsigned i = 0; i < 4; ++i) {
+    ASSERT_EQ((*front)->write(i * 9 * kPageSize, page_of(i)), VIRTIO_BLK_S_OK);
+  }
+  for (unsigned i = 0; i < 4; ++i) {
+    std::array<std::byte, kPageSize> page;
+    ASSERT_EQ((*front)->read(i * 9 * kPageSize, page), VIRTIO_BLK_S_OK);
+    EXPECT_EQ(page, page_of(i));
+  }
+}
+
 TEST_F(NodeTest, Start_controllerSteersTargets) {
   config_.policy_spec = "reconf-static";
   ASSERT_TRUE(node().start().ok());

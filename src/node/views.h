@@ -44,7 +44,8 @@ struct NodeView {
   std::uint64_t decisions = 0;  // ticks in which the policy was asked
   std::uint64_t target_changes = 0;
   std::uint64_t vm_count = 0;
-  std::uint32_t workers = 0;  // threads that serve the VMs' disks
+  std::uint32_t workers = 0;    // threads that serve the VMs' disks
+  std::string backing_speed{};  // of the VMs' backing files, as DiskSpeed describes it
 };
 
 struct VmView {

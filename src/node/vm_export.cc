@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "device/emulated_disk.h"
 
 namespace fallow::node {
 
@@ -19,7 +20,7 @@ Result<std::unique_ptr<VmExport>> VmExport::create(const VmHost& host, const VmO
 
 // The backing file comes first: it is what an operator gets wrong, and it is refused unchanged.
 Status VmExport::open() {
-  Result<std::unique_ptr<BackingFile>> backing = BackingFile::open(options_.backing);
+  Result<std::unique_ptr<BackingStore>> backing = open_backing(options_.backing);
   if (!backing) {
     return backing.error();
   }
@@ -51,7 +52,7 @@ Status VmExport::reopen(LocationMap map) {
   client_ = *client;
   BackingOptions options = options_.backing;
   options.content = BackingOptions::Content::kRecover;
-  auto backing = BackingFile::open(options);
+  auto backing = open_backing(options);
   if (!backing) {
     return backing.error();
   }
@@ -64,6 +65,17 @@ Status VmExport::reopen(LocationMap map) {
   has_client_ = true;
   has_backing_ = true;
   return serve();
+}
+
+Result<std::unique_ptr<BackingStore>> VmExport::open_backing(const BackingOptions& options) const {
+  auto file = BackingFile::open(options);
+  FALLOW_TRY(file);
+  if (!options_.backing_speed.emulated()) {
+    return std::unique_ptr<BackingStore>(*std::move(file));
+  }
+  auto disk = EmulatedDisk::create(*std::move(file), options_.backing_speed, host_.clock);
+  FALLOW_TRY(disk);
+  return std::unique_ptr<BackingStore>(*std::move(disk));
 }
 
 DeviceOptions VmExport::device_options() const {

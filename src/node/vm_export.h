@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/disk_speed.h"
 #include "base/event_loop.h"
 #include "base/result.h"
 #include "base/units.h"
@@ -32,6 +33,7 @@ struct VmOptions {
   std::string socket_path;
   std::optional<gid_t> socket_group;  // may open the socket, beside the daemon's user
   BackingOptions backing;
+  DiskSpeed backing_speed{};
   std::uint32_t block_size = 4096;
   std::uint64_t demotion_pages_per_second = 0;  // 0: off
   tmem::Compression compression = tmem::Compression::kOff;
@@ -89,6 +91,8 @@ class VmExport {
       : host_(host), options_(std::move(options)), worker_(options_.worker) {}
   Status open();
   Status reopen(LocationMap map);
+  [[nodiscard]] Result<std::unique_ptr<BackingStore>> open_backing(
+      const BackingOptions& options) const;
   Status make_device(std::unique_ptr<BackingStore> backing);
   [[nodiscard]] DeviceOptions device_options() const;
   Status open_to_group();

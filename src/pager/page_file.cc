@@ -5,17 +5,38 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <filesystem>
 
+#include "base/check.h"
 #include "base/units.h"
 
 namespace fallow::pager {
 namespace {
 
-off_t offset_of(Slot slot) {
-  return static_cast<off_t>(std::uint64_t{slot} * kPageSize);
+off_t offset_of(std::uint64_t number) {
+  return static_cast<off_t>(number * kPageSize);
+}
+
+// As many whole pages as `move` moves, however often it stops between. `at_end`: it moved nothing.
+template <typename Move>
+PageFile::Moved move_pages(std::uint32_t first, std::span<const iovec> pages, int at_end,
+                           Move move) {
+  PageFile::Moved moved{0, 0};
+  while (moved.pages < pages.size() && moved.error == 0) {
+    const std::span<const iovec> rest = pages.subspan(moved.pages);
+    const ssize_t bytes =
+        move(rest.data(), static_cast<int>(rest.size()), offset_of(first + moved.pages));
+    if (bytes < 0 && errno == EINTR) {
+      continue;
+    }
+    const auto done = bytes < 0 ? 0 : static_cast<std::size_t>(bytes) / kPageSize;
+    moved.error = bytes < 0 ? -errno : done == 0 ? at_end : 0;
+    moved.pages += done;
+  }
+  return moved;
 }
 
 std::string temporary_folder() {
@@ -58,46 +79,69 @@ Result<UniqueFd> open_named(const std::string& path, int flags, bool keep) {
 
 }  // namespace
 
-Result<PageFile> PageFile::open(const std::string& path, std::uint64_t bytes_max, bool keep) {
+PageFile::PageFile(UniqueFd file, const PageFileOptions& options, const Clock& clock)
+    : file_(std::move(file)),
+      pages_max_(options.bytes_max == 0 ? UINT64_MAX : options.bytes_max / kPageSize),
+      emulated_(options.speed.emulated()),
+      clock_(clock),
+      disk_(options.speed) {}
+
+Result<std::unique_ptr<PageFile>> PageFile::open(const PageFileOptions& options,
+                                                 const Clock& clock) {
   const int flags = O_RDWR | O_CLOEXEC | O_DIRECT;
-  const std::string folder = path.empty() ? temporary_folder() : path;
+  const std::string folder = options.path.empty() ? temporary_folder() : options.path;
   std::error_code error;
   Result<UniqueFd> file = std::filesystem::is_directory(folder, error)
                               ? open_unnamed(folder, flags)
-                              : open_named(path, flags, keep);
+                              : open_named(options.path, flags, options.keep);
   FALLOW_TRY(file);
-  return PageFile(std::move(*file), bytes_max == 0 ? UINT64_MAX : bytes_max / kPageSize);
+  return std::unique_ptr<PageFile>(new PageFile(std::move(*file), options, clock));
 }
 
-int PageFile::write(Slot slot, const std::byte* page) {
-  if (slot >= pages_max_) {
-    return -ENOSPC;
+// Meanwhile other threads' requests may begin: which overlap is the disk's to say.
+void PageFile::wait_out(std::uint64_t begin_ns, std::uint32_t first, std::size_t pages) {
+  if (!emulated_ || pages == 0) {
+    return;
   }
-  ssize_t bytes = 0;
-  do {
-    bytes = ::pwrite(file_.get(), page, kPageSize, offset_of(slot));
-  } while (bytes < 0 && errno == EINTR);
-  if (bytes < 0) {
-    return -errno;
+  std::uint64_t until_ns = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    until_ns = disk_.done_ns(begin_ns, std::uint64_t{first} * kPageSize, pages * kPageSize);
   }
-  return bytes == kPageSize ? 0 : -ENOSPC;
+  clock_.sleep_until_ns(until_ns);
 }
 
-int PageFile::read(Slot slot, std::byte* page) {
-  ssize_t bytes = 0;
-  do {
-    bytes = ::pread(file_.get(), page, kPageSize, offset_of(slot));
-  } while (bytes < 0 && errno == EINTR);
-  if (bytes < 0) {
-    return -errno;
-  }
-  return bytes == kPageSize ? 0 : -EIO;
+PageFile::Moved PageFile::write(std::uint32_t first, std::span<const iovec> pages) {
+  CHECK(!pages.empty() && pages.size() <= kRunMost);
+  const std::uint64_t begin_ns = clock_.now_ns();
+  const auto room = static_cast<std::size_t>(
+      first < pages_max_ ? std::min<std::uint64_t>(pages.size(), pages_max_ - first) : 0);
+  Moved moved = move_pages(first, pages.first(room), -ENOSPC,
+                           [this](const iovec* from, int count, off_t offset) {
+                             return ::pwritev(file_.get(), from, count, offset);
+                           });
+  moved.error = moved.error == 0 && room < pages.size() ? -ENOSPC : moved.error;
+  ++requests_;
+  wait_out(begin_ns, first, moved.pages);
+  return moved;
 }
 
-void PageFile::punch(Slot slot) {
+PageFile::Moved PageFile::read(std::uint32_t first, std::span<const iovec> pages) {
+  CHECK(!pages.empty() && pages.size() <= kRunMost);
+  const std::uint64_t begin_ns = clock_.now_ns();
+  const Moved moved =
+      move_pages(first, pages, -EIO, [this](const iovec* to, int count, off_t offset) {
+        return ::preadv(file_.get(), to, count, offset);
+      });
+  ++requests_;
+  wait_out(begin_ns, first, moved.pages);
+  return moved;
+}
+
+void PageFile::punch(std::uint32_t first, std::uint32_t pages) {
   // What cannot be punched only takes room.
-  (void)::fallocate(file_.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset_of(slot),
-                    kPageSize);
+  (void)::fallocate(file_.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset_of(first),
+                    offset_of(pages));
 }
 
 }  // namespace fallow::pager

@@ -1,36 +1,70 @@
 // The backing store of a pager: a file with a page for each slot, for what the daemon refuses.
-// Simple reads and writes, as each of the pager's threads waits for its own.
+// Simple reads and writes, as each of the pager's threads waits for its own. Pages next to each
+// other are one request.
+//
+// Where the file has another speed than the disk that it is on, a request takes as long as it would
+// on one disk for all threads (base/disk_speed.h).
 //
 // Any thread; one page is written and read by one thread at a time.
 #pragma once
 
+#include <sys/uio.h>
+
+#include <atomic>
 #include <cstdint>
+#include <memory>
+#include <mutex>
+#include <span>
 #include <string>
 
+#include "base/clock.h"
+#include "base/disk_speed.h"
 #include "base/file.h"
 #include "base/result.h"
-#include "pager/slots.h"
 
 namespace fallow::pager {
 
+struct PageFileOptions {
+  // Empty: a file without a name in `$TMPDIR` or /var/tmp; a folder: one there.
+  std::string path{};
+  std::uint64_t bytes_max = 0;  // 0: no bound but the disk's
+  bool keep = false;            // content of a pager before this one stays; else it is emptied
+  DiskSpeed speed{};
+};
+
 class PageFile {
  public:
-  // Empty `path`: a file without a name in `$TMPDIR` or /var/tmp; a folder: one there. `keep`:
-  // content of a pager before this one stays; else the file is emptied. `bytes_max`: 0 for no bound
-  // but the disk's.
-  static Result<PageFile> open(const std::string& path, std::uint64_t bytes_max, bool keep);
+  static constexpr std::size_t kRunMost = 256;
 
-  // 0 or a negative errno value; -ENOSPC: the file is full. `page` is aligned to 4096.
-  int write(Slot slot, const std::byte* page);
-  int read(Slot slot, std::byte* page);
-  // The slot's page is not needed any more.
-  void punch(Slot slot);
+  // `clock` outlives it.
+  static Result<std::unique_ptr<PageFile>> open(const PageFileOptions& options, const Clock& clock);
+
+  // So many pages of a request were moved, and why not all: a negative errno value, or 0. -ENOSPC:
+  // the file is full.
+  struct Moved {
+    std::size_t pages;
+    int error;
+  };
+  // The pages from number `first` on, one or more, up to kRunMost. Each of `pages` is one, aligned
+  // to 4096.
+  Moved write(std::uint32_t first, std::span<const iovec> pages);
+  Moved read(std::uint32_t first, std::span<const iovec> pages);
+  // These pages are not needed any more.
+  void punch(std::uint32_t first, std::uint32_t pages);
+
+  [[nodiscard]] std::uint64_t requests() const { return requests_.load(); }
 
  private:
-  PageFile(UniqueFd file, std::uint64_t pages_max)
-      : file_(std::move(file)), pages_max_(pages_max) {}
-  UniqueFd file_;
-  std::uint64_t pages_max_;
+  PageFile(UniqueFd file, const PageFileOptions& options, const Clock& clock);
+  void wait_out(std::uint64_t begin_ns, std::uint32_t first, std::size_t pages);
+
+  const UniqueFd file_;
+  const std::uint64_t pages_max_;
+  const bool emulated_;
+  const Clock& clock_;
+  std::atomic<std::uint64_t> requests_{0};
+  std::mutex mutex_;  // guards disk_
+  DiskModel disk_;
 };
 
 }  // namespace fallow::pager

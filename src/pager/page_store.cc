@@ -2,6 +2,8 @@
 
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstdlib>
 #include <ctime>
@@ -19,17 +21,59 @@ constexpr unsigned kAwayMs = 2'000;
 constexpr unsigned kBatch = 32;
 // Pages that are worth a system call together.
 constexpr std::size_t kAtOnce = 8;
+// Pages that are read though nobody wants them, where another request would take longer.
+constexpr std::size_t kBridgeMost = 8;
 
 Error store_error(const std::string& what, int error) {
   const std::string text = what + ": " + fallow_error();
   return {error == -ENOTCONN ? ErrorCode::kUnreachable : ErrorCode::kFailed, text};
 }
 
+// A request to the file that is being put together.
+class FileRun {
+ public:
+  explicit FileRun(std::byte* spare) : spare_(spare) {}
+
+  // False: the page, which is the one with this index, is not next to those that are in it.
+  bool add(const Transfer& page, std::size_t index, std::size_t bridge_most) {
+    const std::uint32_t gap = count_ == 0 ? 0 : page.slot - end_;
+    if (gap > bridge_most || count_ + gap >= PageFile::kRunMost) {
+      return false;
+    }
+    for (std::uint32_t i = 0; i < gap; ++i) {
+      push(spare_, index);
+    }
+    push(page.page, index);
+    end_ = page.slot + 1;
+    return true;
+  }
+
+  [[nodiscard]] std::span<const iovec> pages() const { return {pages_.data(), count_}; }
+  // The page's that is at this place of the run, or behind what is bridged there.
+  [[nodiscard]] std::size_t index(std::size_t at) const { return indexes_[at]; }
+  [[nodiscard]] bool bridges(std::size_t at) const { return pages_[at].iov_base == spare_; }
+
+ private:
+  void push(std::byte* page, std::size_t index) {
+    pages_[count_] = {page, kPageSize};
+    indexes_[count_++] = index;
+  }
+  std::byte* const spare_;
+  std::array<iovec, PageFile::kRunMost> pages_;
+  std::array<std::size_t, PageFile::kRunMost> indexes_;
+  std::size_t count_ = 0;
+  Slot end_ = kNoSlot;
+};
+
 }  // namespace
 
-Result<std::unique_ptr<PageStore>> PageStore::open(const StoreOptions& options) {
-  Result<PageFile> file =
-      PageFile::open(options.backing_path, options.backing_bytes_max, options.resume);
+Result<std::unique_ptr<PageStore>> PageStore::open(const StoreOptions& options,
+                                                   const Clock& clock) {
+  Result<std::unique_ptr<PageFile>> file = PageFile::open({.path = options.backing_path,
+                                                           .bytes_max = options.backing_bytes_max,
+                                                           .keep = options.resume,
+                                                           .speed = options.backing_speed},
+                                                          clock);
   FALLOW_TRY(file);
   std::unique_ptr<PageStore> store(new PageStore(std::move(*file)));
   if (!options.daemon) {
@@ -71,6 +115,9 @@ PageStore::~PageStore() {
 
 Result<std::unique_ptr<PageLink>> PageLink::open(PageStore& store) {
   std::unique_ptr<PageLink> link(new PageLink(store));
+  Result<Mapping> spare = Mapping::anonymous(kPageSize);
+  FALLOW_TRY(spare);
+  link->spare_ = std::move(*spare);
   if (store.client_ == nullptr) {
     link->own_buffers_ = std::aligned_alloc(kPageSize, kBuffers * kPageSize);
     link->buffers_ = static_cast<std::byte*>(link->own_buffers_);
@@ -160,7 +207,7 @@ void PageLink::get(std::span<Transfer> transfers, std::size_t first,
   std::size_t count = 0;
   CHECK(transfers.size() <= kBuffers);
   for (std::size_t i = 0; i < transfers.size(); ++i) {
-    if (transfers[i].place == Place::kFallow) {
+    if (place_of(transfers[i].slot) == Place::kFallow) {
       indexes[count++] = i;
     }
   }
@@ -183,36 +230,74 @@ void PageLink::get(std::span<Transfer> transfers, std::size_t first,
           next = done + kAtOnce;
         }
       });
-  for (Transfer& one : transfers) {
-    if (one.place == Place::kFile) {
-      one.error = store_.file_.read(one.slot, one.page);
-    }
-  }
+  const auto read = [this](std::uint32_t from, std::span<const iovec> pages) {
+    return store_.file_->read(from, pages);
+  };
+  move_file(transfers, kBridgeMost, read);
   ready(transfers.size());
 }
 
-void PageLink::put(std::span<Transfer> transfers) {
-  CHECK(transfers.size() <= kBuffers);
+// Pages next to each other in the file are one request, whatever order they come in, and so are
+// those with at most so many that nobody wants between them.
+template <typename Move>
+void PageLink::move_file(std::span<Transfer> transfers, std::size_t bridge_most, Move move) {
+  std::array<Transfer*, kBuffers> sorted{};
+  std::size_t count = 0;
   for (Transfer& one : transfers) {
-    one.place = Place::kNone;
-  }
-  if (queue_ != nullptr) {
-    run(
-        transfers.size(),
-        [&](std::size_t i) {
-          const Transfer& one = transfers[i];
-          return fallow_submit_put(queue_, store_.pool_, 0, one.slot, one.page, i);
-        },
-        [&](std::size_t i, int result) {
-          transfers[i].place = result >= 0 ? Place::kFallow : Place::kNone;
-        });
-  }
-  for (Transfer& one : transfers) {
-    if (one.place == Place::kNone) {
-      one.error = store_.file_.write(one.slot, one.page);
-      one.place = one.error == 0 ? Place::kFile : Place::kNone;
+    if (place_of(one.slot) == Place::kFile) {
+      sorted[count++] = &one;
     }
   }
+  std::sort(sorted.begin(), sorted.begin() + count,
+            [](const Transfer* a, const Transfer* b) { return a->slot < b->slot; });
+  for (std::size_t next = 0; next < count;) {
+    FileRun run(spare_.data());
+    const std::size_t first = next;
+    while (next < count && run.add(*sorted[next], next, bridge_most)) {
+      ++next;
+    }
+    const PageFile::Moved moved = move(number_of(sorted[first]->slot), run.pages());
+    if (moved.error != 0) {
+      // It is that page's; those behind it are another request.
+      next = run.index(moved.pages);
+      if (!run.bridges(moved.pages)) {
+        sorted[next++]->error = moved.error;
+      }
+    }
+  }
+}
+
+void PageLink::put(std::span<Transfer> transfers) {
+  CHECK(transfers.size() <= kBuffers && (transfers.empty() || queue_ != nullptr));
+  run(
+      transfers.size(),
+      [&](std::size_t i) {
+        const Transfer& one = transfers[i];
+        return fallow_submit_put(queue_, store_.pool_, 0, one.slot, one.page, i);
+      },
+      [&](std::size_t i, int result) { transfers[i].error = result < 0 ? result : 0; });
+}
+
+void PageLink::write(std::span<Transfer> transfers) {
+  CHECK(transfers.size() <= kBuffers);
+  move_file(transfers, 0, [this](std::uint32_t first, std::span<const iovec> pages) {
+    return store_.file_->write(first, pages);
+  });
+}
+
+void PageLink::punch(std::span<const Slot> slots) {
+  for (std::size_t i = 0; i < slots.size();) {
+    std::size_t end = i + 1;
+    while (end < slots.size() && slots[end] == slots[end - 1] + 1) {
+      ++end;
+    }
+    store_.file_->punch(number_of(slots[i]), static_cast<std::uint32_t>(end - i));
+    i = end;
+  }
+}
+
+bool PageLink::get_statistics(fallow_statistics& statistics) {
+  return queue_ != nullptr && fallow_get_statistics(queue_, &statistics) == 0;
 }
 
 void PageLink::flush(std::span<const Slot> slots) {

@@ -27,13 +27,15 @@ struct StoreOptions {
   fallow_secret secret{};
   // Those pages, and what the backing file has, are gone on with. Else they are dropped.
   bool resume = false;
-  std::string backing_path;  // as PageFile::open has it
+  std::string backing_path;  // as PageFileOptions has it
   std::uint64_t backing_bytes_max = 0;
+  DiskSpeed backing_speed{};
 };
 
 class PageStore {
  public:
-  static Result<std::unique_ptr<PageStore>> open(const StoreOptions& options);
+  // `clock` outlives it.
+  static Result<std::unique_ptr<PageStore>> open(const StoreOptions& options, const Clock& clock);
   ~PageStore();
   PageStore(const PageStore&) = delete;
   PageStore& operator=(const PageStore&) = delete;
@@ -41,23 +43,22 @@ class PageStore {
   [[nodiscard]] fallow_client* client() const { return client_; }
   // Whether the pages stay where they are for who comes next, when this is destroyed.
   void leave(bool leaves) { leaves_ = leaves; }
-  PageFile& file() { return file_; }
+  [[nodiscard]] const PageFile& file() const { return *file_; }
 
  private:
   friend class PageLink;
-  explicit PageStore(PageFile file) : file_(std::move(file)) {}
+  explicit PageStore(std::unique_ptr<PageFile> file) : file_(std::move(file)) {}
 
-  PageFile file_;
+  const std::unique_ptr<PageFile> file_;
   fallow_client* client_ = nullptr;  // nullptr: no daemon
   bool leaves_ = false;
   fallow_pool pool_ = 0;
 };
 
 struct Transfer {
-  Slot slot;
-  Place place;      // get: where it is; put: where it has come to
-  std::byte* page;  // a buffer of the link
-  int error = 0;    // negative errno: this page could not be moved
+  Slot slot = kNoSlot;
+  std::byte* page = nullptr;  // a buffer of the link
+  int error = 0;              // negative errno: this page could not be moved
 };
 
 // One thread at a time.
@@ -74,15 +75,21 @@ class PageLink {
   [[nodiscard]] std::byte* buffers() const { return buffers_; }
 
   // All at once; each takes as long as it takes, a daemon that is away is waited for. At most
-  // kBuffers.
+  // kBuffers. Of the file, pages next to each other are one request.
   void get(std::span<Transfer> transfers);
   // The same. `ready(end)` is called, with rising numbers, when the transfers before `end` are
   // done: once `first` are there, then when some more are, and at last when all are.
   void get(std::span<Transfer> transfers, std::size_t first,
            const std::function<void(std::size_t end)>& ready);
-  // What the daemon refuses goes to the backing file.
+  // To the daemon, into slots there: a page that it refuses is told by its error.
   void put(std::span<Transfer> transfers);
+  // To the file, into slots there.
+  void write(std::span<Transfer> transfers);
   void flush(std::span<const Slot> slots);
+  // These are in the file, and their pages are not needed any more. Rising.
+  void punch(std::span<const Slot> slots);
+  // What the daemon has of this client's. False: it does not say.
+  bool get_statistics(fallow_statistics& statistics);
   // What the daemon's operator is shown.
   void report(const fallow_memory_report& report);
 
@@ -93,11 +100,14 @@ class PageLink {
   template <typename Submit, typename Done>
   void run(std::size_t count, Submit submit, Done done);
   int reap(fallow_completion* completions, unsigned max);
+  template <typename Move>
+  void move_file(std::span<Transfer> transfers, std::size_t bridge_most, Move move);
 
   PageStore& store_;
   fallow_queue* queue_ = nullptr;
   std::byte* buffers_ = nullptr;
   void* own_buffers_ = nullptr;  // where there is no daemon
+  Mapping spare_;                // a page for what nobody wants to read
 };
 
 }  // namespace fallow::pager

@@ -27,15 +27,14 @@ enum class PageState : std::uint8_t {
 };
 
 // Pages of shared memory may be in a file, for a pager that comes after this one was killed. What
-// it needs of them is right at any instruction: a page that is not in RAM is at `place` in `slot`
-// if it is kStored, kDropping or kFilling and has a slot, and else it is zeros. (One that is in RAM
-// is as it is there, whatever is written here.)
+// it needs of them is right at any instruction: a page that is not in RAM is in `slot` if it is
+// kStored, kDropping or kFilling and has one, and else it is zeros. (One that is in RAM is as it is
+// there, whatever is written here.)
 struct Page {
   Slot slot = kNoSlot;        // kResident: it is protected, and this still has its content
   std::uint32_t left_at = 0;  // how many pages had been taken out when it was
   std::uint32_t stamp = 0;    // of its place in the queue of resident pages
   PageState state = PageState::kUntouched;
-  Place place = Place::kNone;     // of its slot
   bool is_protected : 1 = false;  // a write will tell
   bool wanted : 1 = false;        // somebody waits for the end of kDropping
   bool uncounted : 1 = false;     // kResident: beside the limit, and it does not leave

@@ -19,6 +19,10 @@ std::int64_t low_mark(std::uint64_t ram_pages) {
 
 constexpr std::uint64_t kForkGraceNs = 1'000'000'000;
 
+std::uint64_t file_pages_max(const StoreOptions& options) {
+  return options.backing_bytes_max == 0 ? kInFile : options.backing_bytes_max / kPageSize;
+}
+
 }  // namespace
 
 Status Pager::check_ram_pages(std::uint64_t pages) {
@@ -32,6 +36,7 @@ Status Pager::check_ram_pages(std::uint64_t pages) {
 
 Pager::Pager(const PagerOptions& options)
     : options_(options),
+      slots_(file_pages_max(options.store)),
       ram_pages_(options.ram_pages),
       room_low_(low_mark(options.ram_pages)),
       resident_(options.ram_pages),
@@ -55,7 +60,7 @@ Status Pager::start() {
   Result<std::unique_ptr<FaultSource>> source = FaultSource::create(clock_);
   FALLOW_TRY(source);
   source_ = std::move(*source);
-  Result<std::unique_ptr<PageStore>> store = PageStore::open(options_.store);
+  Result<std::unique_ptr<PageStore>> store = PageStore::open(options_.store, clock_);
   FALLOW_TRY(store);
   store_ = std::move(*store);
   std::vector<std::unique_ptr<PageLink>> links;
@@ -215,7 +220,7 @@ void Pager::take_over(Space& space, const Kept& range) {
   }
   for (const Page& page : range.pages) {
     if (page.state == PageState::kStored) {
-      slots_.restore(page.slot, page.place);
+      slots_.restore(page.slot);
     }
   }
 }
@@ -359,7 +364,6 @@ void Pager::on_fork(const Space& parent, int descriptor) {
         continue;
       }
       copy.slot = page.slot;
-      copy.place = page.place;
       if (copy.slot != kNoSlot) {
         slots_.share(copy.slot);
       }
@@ -435,6 +439,8 @@ PagerStatistics Pager::statistics() const {
   all.resident_max = std::max(resident_max_, all.resident);
   all.in_fallow = slots_.in_fallow();
   all.in_file = slots_.in_file();
+  all.file_requests = store_->file().requests();
+  all.backing_speed = options_.store.backing_speed;
   all.latency_ns = latency_.snapshot();
   return all;
 }

@@ -10,6 +10,10 @@
 // What the table of pages says may be less than what is in RAM, and never more: a page that it has
 // in RAM and that faults has been given back by the program, and reads as zeros.
 //
+// Pages that have left RAM follow the client's target: one that leaves again without having been
+// written goes from the file to the daemon while that has room, and the oldest go from the daemon
+// to the file while it has too many.
+//
 // A page that was brought in to be read keeps its slot and is protected: if nobody writes to it, it
 // leaves without being copied. Where most such pages are written after all, none is protected for a
 // while.
@@ -27,7 +31,9 @@
 #include <mutex>
 #include <optional>
 #include <shared_mutex>
+#include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "base/clock.h"
@@ -49,6 +55,8 @@ struct PagerOptions {
   std::uint64_t ram_pages = 0;
   unsigned handlers = 2;
   StoreOptions store;
+  // To the backing file, while the daemon has more pages than the client's target says; 0: off.
+  std::uint64_t demotion_pages_per_second = 2000;
   std::string trace_path;  // not empty: a file for what MemoryMonitor::trace_to() says
 };
 
@@ -64,9 +72,13 @@ struct PagerStatistics {
   std::uint64_t evictions = 0;
   std::uint64_t evictions_clean = 0;  // of these, without copying
   std::uint64_t probes = 0;           // of these, to see whether the page is used
+  std::uint64_t promotions = 0;       // pages that went from the backing file to the daemon
+  std::uint64_t demotions = 0;        // the other way
   std::uint64_t prefetched = 0;
   std::uint64_t prefetch_hits = 0;
-  std::uint64_t failures = 0;      // faults that were answered with SIGBUS
+  std::uint64_t failures = 0;       // faults that were answered with SIGBUS
+  std::uint64_t file_requests = 0;  // reads and writes of the backing file, each of some pages
+  DiskSpeed backing_speed{};
   Histogram::Snapshot latency_ns;  // from when the fault was read until its page was there
 };
 
@@ -76,6 +88,9 @@ class Pager {
   // Less makes no progress that is worth the name.
   static constexpr std::uint64_t kRamPagesLeast = 256;
   static Status check_ram_pages(std::uint64_t pages);
+  // "2000" or "off", for PagerOptions.
+  static constexpr std::uint64_t kDemotionMost = 1'000'000;
+  static Result<std::uint64_t> parse_demotion(const std::string& text);
 
   // Errors: kInvalid for a limit that is too small, kUnreachable without a daemon, kFailed.
   static Result<std::unique_ptr<Pager>> create(const PagerOptions& options);
@@ -144,6 +159,7 @@ class Pager {
   struct Space;
   struct Handler;
   struct Victim;
+  struct Moving;
   using SpacePtr = std::shared_ptr<Space>;
   using Lock = std::unique_lock<std::mutex>;
 
@@ -179,11 +195,26 @@ class Pager {
   bool add_victim(std::vector<Victim>& victims, const Resident& next);
   std::vector<Victim> choose();
   void freeze(std::vector<Victim>& victims, PageLink& link);
-  void save(std::vector<Victim>& victims, PageLink& link);
+  template <typename Fits, typename Move>
+  void move_victims(std::vector<Victim>& victims, PageLink& link, Fits fits, Move move);
+  void save(Lock& lock, std::vector<Victim>& victims, PageLink& link);
+  void give_file_slots(std::vector<Victim>& victims);
+  void give_slot(Victim& victim, bool goes, std::vector<Slot>& freed);
   void drop(std::vector<Victim>& victims);
   void flush_dead(Lock& lock, PageLink& link);
   std::size_t evict(Lock& lock, PageLink& link, std::vector<Victim> victims, bool& refused);
   [[nodiscard]] bool may_leave(const Space& space) const;
+
+  // Following the target (pager_targets.cc).
+  void look_at_target(Lock& lock, PageLink& link);
+  bool take_offer(const Page& page);
+  bool demote(Lock& lock, PageLink& link);
+  std::vector<Moving> choose_old(std::size_t most);
+  bool look_through(const Space& space, std::vector<Moving>& found, std::size_t& looks,
+                    std::size_t most);
+  void drop_second_copies(std::vector<Moving>& moving);
+  std::vector<bool> copy_to_file(const std::vector<Moving>& moving, PageLink& link);
+  bool conclude_move(const Moving& one, bool there);
 
   [[nodiscard]] SpacePtr find_space(SpaceId id) const;
   void start_holding(Space& space);
@@ -226,6 +257,11 @@ class Pager {
   std::uint64_t next_probes_ns_ = 0;
   std::uint64_t next_report_ns_ = 0;
   std::uint32_t stamps_ = 0;
+  std::uint64_t next_target_look_ns_ = 0;
+  std::uint64_t offers_ = 0;  // pages that the daemon may be offered until it is asked again
+  std::uint64_t excess_ = 0;  // frames that the client holds beyond its target
+  std::uint64_t next_demotion_ns_ = 0;
+  std::pair<SpaceId, std::uint64_t> hand_{0, 0};  // the page that is looked at next, by address
   bool stuck_ = false;      // nothing can leave RAM: daemon and backing file refuse
   bool exchanged_ = false;  // a page has come though there was no room: its slot can be had
   bool stopping_ = false;

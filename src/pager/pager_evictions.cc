@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <cerrno>
 #include <chrono>
 #include <tuple>
 #include <utility>
@@ -45,10 +46,12 @@ struct Pager::Victim {
   Space* space;
   std::uint64_t address;
   Page* page;
-  bool clean;
-  Slot slot = kNoSlot;  // a new one, unless it is clean
-  bool frozen = false;
-  Place place = Place::kNone;
+  bool clean;            // the slot that it has is good
+  bool offered;          // clean, and the daemon may have it all the same
+  Slot slot = kNoSlot;   // a new one
+  bool frozen = false;   // its content was read
+  bool saved = false;    // the new slot has it
+  bool refused = false;  // it does not take it
   bool gone = false;
 };
 
@@ -57,9 +60,11 @@ void Pager::keep_room(PageLink& link) {
   for (unsigned in_vain = 0; !stopping_;) {
     look_at_use(lock, link);
     look_at_removed();
+    look_at_target(lock, link);
+    const bool more = demote(lock, link);
     if (room_ >= room_low_) {
       flush_dead(lock, link);
-      const auto wanted = [this] { return stopping_ || room_ < room_low_; };
+      const auto wanted = [&] { return more || stopping_ || room_ < room_low_; };
       room_wanted_.wait_for(lock, kTryAgain, wanted);
       continue;
     }
@@ -67,6 +72,7 @@ void Pager::keep_room(PageLink& link) {
     bool refused = false;
     while (!stopping_ && left > 0 && room_ < 2 * room_low_) {
       left = evict(lock, link, choose(), refused);
+      demote(lock, link);
     }
     in_vain = refused && left == 0 ? in_vain + 1 : 0;
     if (left == 0) {
@@ -167,26 +173,16 @@ std::size_t Pager::evict(Lock& lock, PageLink& link, std::vector<Victim> victims
   std::sort(victims.begin(), victims.end(), [](const Victim& a, const Victim& b) {
     return std::tuple(a.space->id, a.address) < std::tuple(b.space->id, b.address);
   });
-  lock.unlock();
-  freeze(victims, link);
-  save(victims, link);
-  lock.lock();
+  save(lock, victims, link);
   std::vector<Victim> leaving;
   std::vector<Victim> staying;
+  std::vector<Slot> freed;  // of the file, and nobody's before this thread gives out others
   for (Victim& victim : victims) {
     Page& page = *victim.page;
-    const bool saved = victim.clean || victim.place != Place::kNone;
-    refused = refused || (victim.frozen && !saved);
-    if (!victim.clean && saved) {
-      slots_.set_place(victim.slot, victim.place);
-    }
-    const bool goes = page.state == PageState::kSaving && saved;
-    if (!victim.clean && !goes) {
-      slots_.release(victim.slot);
-    }
+    refused = refused || (victim.frozen && !victim.clean && !victim.saved);
+    const bool goes = page.state == PageState::kSaving && (victim.clean || victim.saved);
+    give_slot(victim, goes, freed);
     if (goes) {
-      page.slot = victim.clean ? page.slot : victim.slot;
-      page.place = slots_.place(page.slot);
       // Were this process killed now, the page would be in its slot, or not have left.
       std::atomic_signal_fence(std::memory_order_seq_cst);
       page.state = PageState::kDropping;
@@ -204,6 +200,8 @@ std::size_t Pager::evict(Lock& lock, PageLink& link, std::vector<Victim> victims
     }
   }
   drop(leaving);
+  std::sort(freed.begin(), freed.end());
+  link.punch(freed);
   lock.lock();
   for (const Victim& victim : staying) {
     stay(*victim.space, victim.address, *victim.page);
@@ -250,8 +248,7 @@ bool Pager::add_victim(std::vector<Victim>& victims, const Resident& next) {
   }
   page->state = PageState::kSaving;
   const bool clean = page->slot != kNoSlot;
-  victims.push_back({space.get(), next.address, page, clean});
-  victims.back().slot = clean ? kNoSlot : slots_.allocate();
+  victims.push_back({space.get(), next.address, page, clean, clean && take_offer(*page)});
   return true;
 }
 
@@ -274,7 +271,7 @@ std::vector<Pager::Victim> Pager::choose() {
 
 // From here on a write to these pages faults, and they keep still while they are read.
 void Pager::freeze(std::vector<Victim>& victims, PageLink& link) {
-  const auto dirty = [](const Victim& one) { return !one.clean; };
+  const auto dirty = [](const Victim& one) { return !one.clean || one.offered; };
   const auto freeze_run = [&](std::size_t first, std::size_t end) {
     const Victim& begin = victims[first];
     const std::uint64_t pages = end - first;
@@ -297,19 +294,83 @@ void Pager::freeze(std::vector<Victim>& victims, PageLink& link) {
   });
 }
 
-void Pager::save(std::vector<Victim>& victims, PageLink& link) {
+// Moves those of the victims that `fits` holds for, into the slots that they have been given.
+template <typename Fits, typename Move>
+void Pager::move_victims(std::vector<Victim>& victims, PageLink& link, Fits fits, Move move) {
   std::array<Transfer, kBatch> transfers;
   std::array<std::size_t, kBatch> whose{};
   std::size_t count = 0;
   for (std::size_t i = 0; i < victims.size(); ++i) {
-    if (victims[i].frozen) {
+    if (fits(victims[i])) {
       whose[count] = i;
-      transfers[count++] = {victims[i].slot, Place::kNone, link.buffers() + i * kPageSize};
+      transfers[count++] = {victims[i].slot, link.buffers() + i * kPageSize};
     }
   }
-  link.put({transfers.data(), count});
+  move(std::span(transfers.data(), count));
   for (std::size_t i = 0; i < count; ++i) {
-    victims[whose[i]].place = transfers[i].place;
+    victims[whose[i]].saved = transfers[i].error == 0;
+    victims[whose[i]].refused = transfers[i].error == -EDQUOT || transfers[i].error == -ENOSPC;
+  }
+}
+
+// To the daemon, and what it refuses to the file. In the order of their addresses, as pages that
+// are next to each other in the file come back together.
+void Pager::save(Lock& lock, std::vector<Victim>& victims, PageLink& link) {
+  if (store_->client() != nullptr) {
+    for (Victim& victim : victims) {
+      victim.slot = victim.clean && !victim.offered ? kNoSlot : slots_.allocate();
+    }
+  }
+  lock.unlock();
+  freeze(victims, link);
+  const auto put = [](const Victim& one) { return one.frozen && one.slot != kNoSlot; };
+  move_victims(victims, link, put, [&](std::span<Transfer> pages) { link.put(pages); });
+  lock.lock();
+  give_file_slots(victims);
+  lock.unlock();
+  const auto write = [](const Victim& one) { return place_of(one.slot) == Place::kFile; };
+  move_victims(victims, link, write, [&](std::span<Transfer> pages) { link.write(pages); });
+  lock.lock();
+}
+
+// In place of those that the daemon did not take, as far as the file has any.
+void Pager::give_file_slots(std::vector<Victim>& victims) {
+  std::vector<Victim*> left;
+  for (Victim& victim : victims) {
+    if (victim.slot != kNoSlot && !victim.saved) {
+      if (victim.refused) {
+        slots_.refused(victim.slot);
+        offers_ = 0;
+      }
+      slots_.release(victim.slot);
+      victim.slot = kNoSlot;
+    }
+    if (victim.frozen && !victim.clean && !victim.saved) {
+      left.push_back(&victim);
+    }
+  }
+  const std::vector<Slot> slots = slots_.allocate_in_file(left.size());
+  for (std::size_t i = 0; i < slots.size(); ++i) {
+    left[i]->slot = slots[i];
+  }
+}
+
+// The page has its new slot, or nobody has.
+void Pager::give_slot(Victim& victim, bool goes, std::vector<Slot>& freed) {
+  if (victim.slot == kNoSlot) {
+    return;
+  }
+  if (victim.saved) {
+    slots_.filled(victim.slot);
+  }
+  if (goes && victim.saved) {
+    const Slot before = std::exchange(victim.page->slot, victim.slot);
+    counts_.promotions += victim.offered;
+    if (before != kNoSlot && slots_.release(before)) {
+      freed.push_back(before);
+    }
+  } else {
+    slots_.release(victim.slot);
   }
 }
 

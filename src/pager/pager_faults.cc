@@ -44,6 +44,15 @@ struct Pager::Filling {
   bool zeros = false;
   bool write = false;
   bool counted = true;  // else beside the limit
+
+  // Whether a page is to be had with the first one at little cost: of the file, where it is as far
+  // from that one as in memory, so that all are one request.
+  [[nodiscard]] bool takes_along(std::uint64_t address, const Page& page) const {
+    const Slot its = pages[0].page->slot;
+    const auto apart = static_cast<Slot>(address / kPageSize - pages[0].address / kPageSize);
+    return place_of(page.slot) == place_of(its) &&
+           (place_of(its) == Place::kFallow || page.slot - its == apart);
+  }
 };
 
 void Pager::answer_faults(PageLink& link) {
@@ -194,8 +203,7 @@ void Pager::on_missing(PageLink& link, Lock& lead, Space& space, const uffd_msg&
   }
   plan(space, filling);
   for (std::size_t i = 0; i < filling.count && !filling.zeros; ++i) {
-    const Slot slot = filling.pages[i].page->slot;
-    filling.transfers[i] = {slot, slots_.place(slot), link.buffers() + i * kPageSize};
+    filling.transfers[i] = {filling.pages[i].page->slot, link.buffers() + i * kPageSize};
     filling.pages[i].is_protected = protect_clean() && (i > 0 || !filling.write);
   }
   lock.unlock();
@@ -355,7 +363,7 @@ bool Pager::add_ahead(Space& space, Filling& filling, std::uint64_t number) {
   if (page == nullptr || page->state != wanted || room_ <= room_low_ / 2) {
     return false;
   }
-  if (!filling.zeros && slots_.place(page->slot) != slots_.place(filling.pages[0].page->slot)) {
+  if (!filling.zeros && !filling.takes_along(address, *page)) {
     return false;
   }
   --room_;
@@ -400,7 +408,7 @@ void Pager::plan(Space& space, Filling& filling) {
 void Pager::bring(PageLink& link, Lock& lead, Filling& filling,
                   const std::function<void(std::size_t)>& put_in_place) {
   const std::span<Transfer> transfers(filling.transfers.data(), filling.count);
-  const auto slow = [](const Transfer& one) { return one.place == Place::kFile; };
+  const auto slow = [](const Transfer& one) { return place_of(one.slot) == Place::kFile; };
   if (lead.owns_lock() && std::any_of(transfers.begin(), transfers.end(), slow)) {
     lead.unlock();  // others need not wait for the disk
   }
@@ -496,7 +504,7 @@ bool Pager::bring_in(Lock& lock, Space& space, std::uint64_t begin, std::uint64_
         }
         if (page.state == PageState::kStored) {
           page.state = PageState::kFilling;
-          filling.transfers[filling.count] = {page.slot, slots_.place(page.slot),
+          filling.transfers[filling.count] = {page.slot,
                                               own_link_->buffers() + filling.count * kPageSize};
           filling.pages[filling.count++] = {span.address(page), &page};
         }

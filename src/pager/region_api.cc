@@ -3,6 +3,8 @@
 #include <sys/mman.h>
 
 #include <cerrno>
+#include <cstddef>
+#include <cstring>
 #include <memory>
 #include <new>
 
@@ -39,6 +41,7 @@ using client::guarded;
 
 constexpr std::size_t kHugePage = std::size_t{2} << 20;
 constexpr std::size_t kBytesMost = std::size_t{1} << 46;
+constexpr std::size_t kOptionsFirst = offsetof(fallow_region_options, backing_speed);
 constexpr unsigned kHandlersDefault = 2;
 constexpr unsigned kHandlersMost = 16;
 
@@ -59,7 +62,7 @@ int check(std::size_t bytes, const fallow_region_options& options) {
   return 0;
 }
 
-PagerOptions pager_options(std::size_t ram_limit, const fallow_region_options& options) {
+Result<PagerOptions> pager_options(std::size_t ram_limit, const fallow_region_options& options) {
   PagerOptions made;
   made.ram_pages = ram_limit / kPageSize;
   made.handlers = options.handlers != 0 ? options.handlers : kHandlersDefault;
@@ -68,6 +71,11 @@ PagerOptions pager_options(std::size_t ram_limit, const fallow_region_options& o
   made.store.daemon = options.no_daemon == 0;
   made.store.backing_path = options.backing != nullptr ? options.backing : "";
   made.store.backing_bytes_max = options.backing_max;
+  if (options.backing_speed != nullptr) {
+    const Result<DiskSpeed> speed = DiskSpeed::parse(options.backing_speed);
+    FALLOW_TRY(speed);
+    made.store.backing_speed = *speed;
+  }
   return made;
 }
 
@@ -96,11 +104,15 @@ int reserve(std::size_t bytes, fallow_region& region) {
 int create(std::size_t bytes, std::size_t ram_limit, const fallow_region_options& options,
            std::unique_ptr<fallow_region>& made) {
   auto region = std::make_unique<fallow_region>();
+  const Result<PagerOptions> paging = pager_options(ram_limit, options);
+  if (!paging) {
+    return fail_with(paging.error());
+  }
   Result<UserFault> faults = UserFault::create();
   if (!faults) {
     return fail(EPERM, faults.error().text);
   }
-  Result<std::unique_ptr<Pager>> pager = Pager::create(pager_options(ram_limit, options));
+  Result<std::unique_ptr<Pager>> pager = Pager::create(*paging);
   if (!pager) {
     return fail_with(pager.error());
   }
@@ -137,10 +149,13 @@ int fallow_region_create(size_t bytes, size_t ram_limit, const fallow_region_opt
     return fail(EINVAL, "region is NULL");
   }
   fallow_region_options chosen{};
-  if (options != nullptr && options->size != sizeof chosen) {
-    return fail(EINVAL, "options.size is not sizeof(struct fallow_region_options)");
+  if (options != nullptr) {
+    // A program that was built with an earlier version does not have the last fields.
+    if (options->size != sizeof chosen && options->size != kOptionsFirst) {
+      return fail(EINVAL, "options.size is not sizeof(struct fallow_region_options)");
+    }
+    std::memcpy(&chosen, options, options->size);
   }
-  chosen = options != nullptr ? *options : chosen;
   if (const int error = check(bytes, chosen); error != 0) {
     return error;
   }

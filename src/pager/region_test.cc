@@ -6,6 +6,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
+#include <atomic>
 #include <csetjmp>
 #include <csignal>
 #include <cstring>
@@ -248,6 +250,10 @@ TEST(RegionTest, refusesWhatCannotBe) {
   options.size = 8;
   EXPECT_EQ(fallow_region_create(kMiB, kMiB, &options, &region), -EINVAL);
   options.size = sizeof options;
+  options.backing_speed = "tape";
+  EXPECT_EQ(fallow_region_create(kMiB, kMiB, &options, &region), -EINVAL);
+  EXPECT_NE(std::string(fallow_error()).find("disk speed 'tape' is unknown"), std::string::npos);
+  options.backing_speed = nullptr;
   options.backing = "/proc/nowhere";
   EXPECT_EQ(fallow_region_create(kMiB, kMiB, &options, &region), -EINVAL);
   EXPECT_EQ(fallow_region_create(kMiB, kMiB, nullptr, nullptr), -EINVAL);
@@ -256,6 +262,24 @@ TEST(RegionTest, refusesWhatCannotBe) {
   options.socket = "/nowhere/ring.sock";
   EXPECT_EQ(fallow_region_create(kMiB, kMiB, &options, &region), -ENOTCONN);
   fallow_region_destroy(nullptr);
+}
+
+TEST(RegionTest, takesOptionsOfAnEarlierVersion) {
+  fallow_region* region = nullptr;
+  fallow_region_options options{};
+  options.size = offsetof(fallow_region_options, backing_speed);
+  options.no_daemon = 1;
+  options.backing_speed = "tape";  // which such a program does not have
+  ASSERT_EQ(fallow_region_create(kMiB, kMiB, &options, &region), 0) << fallow_error();
+  fallow_region_destroy(region);
+}
+
+TEST(RegionTest, keepsWhatIsWrittenOnASlowDisk) {
+  fallow_region_options options{};
+  options.no_daemon = 1;
+  options.backing_speed = "latency=1ms,bandwidth=100M";
+  const OwnedRegion region = make(4 * kMiB, kMiB, options);
+  write_and_check_at_random(words(region), 1024, 6, 600);
 }
 
 // With a real ring server over a real store.
@@ -268,8 +292,84 @@ class RegionOnANodeTest : public testing::Test {
     options.name = "region";
     return make(bytes, ram, options);
   }
+  // False: it did not come to that.
+  template <typename Condition>
+  static bool comes_to(Condition holds) {
+    for (int i = 0; i < 10'000 && !holds(); ++i) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    }
+    return holds();
+  }
   ring::TestNode node_;  // 1024 frames, of which a client may have half
 };
+
+TEST_F(RegionOnANodeTest, movesPagesToTheFileWhenItsTargetFalls) {
+  const OwnedRegion region = make_region(3 * kMiB, kMiB);
+  volatile std::uint64_t* memory = words(region);
+  for (std::size_t page = 0; page < 768; ++page) {
+    memory[page * kWords] = page * 3 + 1;
+    memory[page * kWords + 1] = page;
+  }
+  ASSERT_GT(statistics(region).in_fallow, kMiB);
+  node_.host.set_targets(100);
+  EXPECT_TRUE(comes_to([&] { return statistics(region).in_fallow <= 100 * kPageSize; }));
+  EXPECT_GT(statistics(region).in_backing, kMiB);
+  node_.host.set_targets(0);
+  EXPECT_TRUE(comes_to([&] { return statistics(region).in_fallow == 0; }));
+  // What the daemon does not have any more, it does not hold, but for a spare frame a shard.
+  EXPECT_TRUE(comes_to([&] { return node_.store->free_frames() >= 1024 - 64; }));
+  for (std::size_t page = 0; page < 768; ++page) {
+    ASSERT_EQ(memory[page * kWords], page * 3 + 1);
+    ASSERT_EQ(memory[page * kWords + 1], page);
+  }
+  EXPECT_EQ(statistics(region).failures, 0u);
+}
+
+TEST_F(RegionOnANodeTest, movesPagesToTheDaemonWhenItsTargetRises) {
+  const OwnedRegion region = make_region(2 * kMiB, kMiB);
+  node_.host.set_targets(0);
+  volatile std::uint64_t* memory = words(region);
+  for (std::size_t page = 0; page < 512; ++page) {
+    memory[page * kWords] = page * 3 + 1;
+    memory[page * kWords + 1] = page;
+  }
+  ASSERT_EQ(statistics(region).in_fallow, 0u);
+  const std::uint64_t before = statistics(region).in_backing;
+  ASSERT_GT(before, 0u);
+  node_.host.set_targets(800);
+  // Pages that are only read, and leave as they came.
+  EXPECT_TRUE(comes_to([&] {
+    for (std::size_t page = 0; page < 512; ++page) {
+      EXPECT_EQ(memory[page * kWords], page * 3 + 1);
+      EXPECT_EQ(memory[page * kWords + 1], page);
+    }
+    return statistics(region).in_backing < before / 4;
+  }));
+  EXPECT_GT(statistics(region).in_fallow, kMiB / 2);
+}
+
+TEST_F(RegionOnANodeTest, keepsItsContentWhileItsTargetGoesUpAndDown) {
+  const OwnedRegion region = make_region(3 * kMiB, kMiB);
+  std::atomic<bool> done{false};
+  std::thread turning([&] {
+    for (std::uint64_t i = 0; !done; ++i) {
+      node_.host.set_targets(std::array<std::uint64_t, 4>{700, 50, 300, 0}[i % 4]);
+      std::this_thread::sleep_for(std::chrono::milliseconds(150));
+    }
+  });
+  std::vector<std::thread> writers;
+  for (unsigned i = 0; i < 3; ++i) {
+    writers.emplace_back([&region, i] {
+      write_and_check_at_random(words(region) + i * 256 * kWords, 256, i, 6'000);
+    });
+  }
+  for (std::thread& thread : writers) {
+    thread.join();
+  }
+  done = true;
+  turning.join();
+  EXPECT_EQ(statistics(region).failures, 0u);
+}
 
 TEST_F(RegionOnANodeTest, keepsPagesWithTheDaemonAndTheRestInTheFile) {
   const OwnedRegion region = make_region(6 * kMiB, kMiB);

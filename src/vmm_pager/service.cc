@@ -108,9 +108,13 @@ ordered_json figures(const pager::PagerStatistics& now) {
           {"faults_write", now.faults_write},
           {"evictions", now.evictions},
           {"evictions_clean", now.evictions_clean},
+          {"promotions", now.promotions},
+          {"demotions", now.demotions},
           {"prefetched", now.prefetched},
           {"prefetch_hits", now.prefetch_hits},
           {"failures", now.failures},
+          {"backing_requests", now.file_requests},
+          {"backing_speed", now.backing_speed.described()},
           {"latency_p50_ns", now.latency_ns.quantile(0.5)},
           {"latency_p99_ns", now.latency_ns.quantile(0.99)}};
 }
@@ -148,6 +152,8 @@ Status Service::start_pager() {
   made.store.daemon = options_.daemon;
   made.store.keep_seconds = kKeepSeconds;
   made.store.backing_path = options_.backing;
+  made.store.backing_speed = options_.backing_speed;
+  made.demotion_pages_per_second = options_.demotion_pages_per_second;
   made.store.resume = state_->holds();
   made.store.secret = state_->secret();
   Result<std::unique_ptr<Pager>> started = Pager::create(made);
@@ -191,11 +197,15 @@ Status Service::listen() {
   const auto timer = loop_->every_ns(kLookNs, [this] { look(); });
   FALLOW_TRY(timer);
   tell("listening at " + options_.socket + (state_->holds() ? " for the VM that waits" : "") +
-           "; state in " + options_.state + ", what the daemon refuses in " + options_.backing,
+           "; state in " + options_.state + ", what the daemon refuses in " + options_.backing +
+           (options_.backing_speed.emulated()
+                ? " at the speed of " + options_.backing_speed.described()
+                : ""),
        {{"event", "listening"},
         {"socket", options_.socket},
         {"state", options_.state},
         {"backing", options_.backing},
+        {"backing_speed", options_.backing_speed.described()},
         {"awaits_vm", state_->holds()}});
   return {};
 }

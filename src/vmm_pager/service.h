@@ -6,6 +6,7 @@
 #include <iosfwd>
 #include <string>
 
+#include "base/disk_speed.h"
 #include "base/result.h"
 
 namespace fallow::vmm_pager {
@@ -18,7 +19,9 @@ struct ServiceOptions {
   std::string state;            // empty: by the name, in default_folder()
   std::string backing;          // empty: beside the state
   std::string ring;             // the daemon's; empty: the library's default
-  bool daemon = true;           // false: all pages go to the backing file
+  DiskSpeed backing_speed{};
+  std::uint64_t demotion_pages_per_second = 0;  // 0: off
+  bool daemon = true;                           // false: all pages go to the backing file
   bool json = false;
 };
 

@@ -20,7 +20,7 @@ using pager::PageState;
 using pager::Place;
 
 constexpr char kMagic[8] = {'F', 'A', 'L', 'L', 'O', 'W', 'V', 'M'};
-constexpr std::uint32_t kVersion = 1;
+constexpr std::uint32_t kVersion = 2;
 constexpr std::size_t kHeaderBytes = kPageSize;
 constexpr std::uint64_t kMemoryBytesMax = std::uint64_t{1} << 44;
 
@@ -95,8 +95,8 @@ Status StateFile::check() const {
     const auto records_all = records(0, bytes);
     good = std::all_of(records_all.begin(), records_all.end(), [slots_max](const Page& page) {
       return page.state <= PageState::kStored &&
-             (!has_left(page) || (page.slot <= slots_max &&
-                                  (page.place == Place::kFallow || page.place == Place::kFile)));
+             (!has_left(page) ||
+              (pager::number_of(page.slot) != 0 && pager::number_of(page.slot) <= slots_max));
     });
   }
   return good ? Status()
@@ -106,9 +106,9 @@ Status StateFile::check() const {
 
 std::uint64_t StateFile::count(Place place) const {
   const auto all = records(0, header_->memory.bytes);
-  return static_cast<std::uint64_t>(
-      std::count_if(all.begin(), all.end(),
-                    [place](const Page& page) { return has_left(page) && page.place == place; }));
+  return static_cast<std::uint64_t>(std::count_if(
+      all.begin(), all.end(),
+      [place](const Page& page) { return has_left(page) && pager::place_of(page.slot) == place; }));
 }
 
 std::span<Page> StateFile::records(std::uint64_t offset, std::uint64_t bytes) const {

@@ -45,8 +45,10 @@ TEST_F(StateFileTest, hasForTheNextLifeWhatTheLastOneLeft) {
     auto state = open_with_guest();
     Page& page = state->records(8 * kPageSize, kPageSize)[0];
     page.slot = 9;
-    page.place = Place::kFallow;
     page.state = PageState::kDropping;
+    Page& other = state->records(9 * kPageSize, kPageSize)[0];
+    other.slot = 3 | pager::kInFile;
+    other.state = PageState::kStored;
   }
   auto state = open();
   ASSERT_TRUE(state->holds());
@@ -54,7 +56,7 @@ TEST_F(StateFileTest, hasForTheNextLifeWhatTheLastOneLeft) {
   EXPECT_EQ(state->guest().memory, guest_.memory);
   EXPECT_EQ(state->secret().words[1], 4u);
   EXPECT_EQ(state->count(Place::kFallow), 1u);
-  EXPECT_EQ(state->count(Place::kFile), 0u);
+  EXPECT_EQ(state->count(Place::kFile), 1u);
   EXPECT_EQ(state->records(0, kBytes)[8].slot, 9u);
   ASSERT_TRUE(state->clear().ok());
   EXPECT_FALSE(state->holds());
@@ -81,7 +83,14 @@ TEST_F(StateFileTest, refusesWhatIsNotItsOwnOrDamaged) {
     auto state = open_with_guest();
     Page& page = state->records(0, kPageSize)[0];
     page.slot = 0x7fffffff;
-    page.place = Place::kFallow;
+    page.state = PageState::kStored;
+  }
+  EXPECT_FALSE(StateFile::open(path_).ok());
+  ASSERT_EQ(::truncate(path_.c_str(), 0), 0);
+  {
+    auto state = open_with_guest();
+    Page& page = state->records(0, kPageSize)[0];
+    page.slot = pager::kInFile;  // which no page has
     page.state = PageState::kStored;
   }
   EXPECT_FALSE(StateFile::open(path_).ok());

@@ -12,6 +12,7 @@
 #include <atomic>
 #include <csignal>
 #include <filesystem>
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <random>
 #include <thread>
@@ -21,6 +22,8 @@
 
 namespace fallow::test {
 namespace {
+
+using nlohmann::json;
 
 constexpr std::size_t kMiB = std::size_t{1} << 20;
 constexpr std::size_t kBytes = 32 * kMiB;
@@ -95,7 +98,9 @@ class VmmPager : public testing::Test {
     return {"--ram", "8M", "--vm", "guest", "--ring", daemon.folder() + "/run/ring.sock"};
   }
   // Kills the pager again and again while the memory is in use.
-  static void kill_all_the_while(const std::vector<std::string>& more, int rounds) {
+  static void kill_all_the_while(
+      const std::vector<std::string>& more, int rounds,
+      const std::function<void(int round)>& before = [](int) {}) {
     Vmm vmm(kBytes);
     PagerProcess pager(vmm.path(), more);
     ASSERT_TRUE(vmm.hand_over(pager.socket())) << pager.log();
@@ -105,6 +110,7 @@ class VmmPager : public testing::Test {
       workers.push_back(std::make_unique<Worker>(vmm, i * kPages / 4, kPages / 4, i));
     }
     for (int round = 0; round < rounds; ++round) {
+      before(round);
       workers[0]->wait_steps(1000);
       ::usleep(static_cast<useconds_t>(random() % 100'000));
       pager.end(round % 5 == 4 ? SIGTERM : SIGKILL);
@@ -219,6 +225,52 @@ TEST_F(VmmPager, killedAtAnyMomentWithADaemon_theNextOneGoesOn) {
   Daemon daemon(options);
   ASSERT_TRUE(daemon.wait_ready()) << daemon.log();
   kill_all_the_while(with(daemon), 15);
+}
+
+// Pages are on their way between the daemon and the file all the while.
+TEST_F(VmmPager, killedWhileItsTargetGoesUpAndDown_theNextOneGoesOn) {
+  Daemon daemon;
+  ASSERT_TRUE(daemon.wait_ready()) << daemon.log();
+  std::vector<std::string> more = with(daemon);
+  more.insert(more.end(), {"--demotion", "20000"});
+  kill_all_the_while(more, 15, [&daemon](int round) {
+    const std::string policy = round % 2 == 0 ? "no-tmem" : "greedy";
+    EXPECT_EQ(daemon.fallow({"policy", "set", policy}).exit_code, 0);
+    ::usleep(300'000);  // until the pager has asked
+  });
+}
+
+TEST_F(VmmPager, followsItsTarget) {
+  Daemon daemon;
+  ASSERT_TRUE(daemon.wait_ready()) << daemon.log();
+  Vmm vmm(kBytes);
+  std::vector<std::string> more = with(daemon);
+  more.insert(more.end(), {"--demotion", "20000", "--backing-speed", "ssd", "--json"});
+  PagerProcess pager(vmm.path(), more);
+  ASSERT_TRUE(vmm.hand_over(pager.socket())) << pager.log();
+  fill(vmm.words(), 0, kBytes / 8);
+  const auto held = [&daemon] {
+    const json clients = json::parse(daemon.fallow({"client", "list", "--json"}).out);
+    return clients["clients"].at(0)["used"].get<std::uint64_t>();
+  };
+  EXPECT_GT(held(), (kBytes - kRam) / kPageSize / 2);
+  ASSERT_EQ(daemon.fallow({"policy", "set", "no-tmem"}).exit_code, 0);
+  for (int i = 0; i < 1000 && held() > 0; ++i) {
+    ::usleep(20'000);
+  }
+  EXPECT_EQ(held(), 0u);
+  check(vmm.words(), 0, kBytes / 8);
+  ASSERT_EQ(daemon.fallow({"policy", "set", "greedy"}).exit_code, 0);
+  for (int i = 0; i < 100 && held() < 1000; ++i) {
+    check(vmm.words(), 0, kBytes / 8);
+  }
+  EXPECT_GE(held(), 1000u);
+  pager.end(SIGTERM);
+  const std::string log = pager.log();
+  EXPECT_NE(log.find("\"backing_speed\":\"ssd (emulated)\""), std::string::npos) << log;
+  EXPECT_EQ(log.find("\"promotions\":0,"), std::string::npos) << log;
+  EXPECT_EQ(log.find("\"demotions\":0,"), std::string::npos) << log;
+  EXPECT_NE(log.find("\"demotions\":"), std::string::npos) << log;
 }
 
 TEST_F(VmmPager, killedBeforeAVmCame_theNextOneStarts) {

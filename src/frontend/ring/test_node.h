@@ -60,6 +60,13 @@ class TestHost final : public RingHost {
   }
   std::function<Status(std::string_view vm, Connection& connection)> attach;
 
+  // Of all clients that are there.
+  void set_targets(std::uint64_t target) {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [client, name] : names_) {
+      store_.set_target(ClientId(client), target);
+    }
+  }
   // Those whose pages wait, too.
   [[nodiscard]] std::size_t clients() const {
     const std::lock_guard lock(mutex_);
