@@ -123,7 +123,9 @@ struct fallow_memory_report {
   uint64_t working_set_pages;   /* in use of late */
   uint32_t curve_points;        /* up to 16; 0: no curve */
   uint32_t reserved0;
-  uint64_t reserved[7];
+  uint64_t backing_reads_total;   /* pages read from that store */
+  uint64_t backing_wait_ns_total; /* how long that took */
+  uint64_t reserved[5];
   struct fallow_miss_ratio_point curve[16]; /* pages rise, misses do not */
 };
 /* -EINVAL: it contradicts itself, or is out of bounds. */

@@ -102,6 +102,8 @@ Json json_of(const node::MemoryReport& report) {
           {"resident_pages", report.resident_pages},
           {"working_set_pages", report.working_set_pages},
           {"backing_pages", report.backing_pages},
+          {"backing_reads_total", report.backing_reads_total},
+          {"backing_wait_ns_total", report.backing_wait_ns_total},
           {"faults_total", report.faults_total},
           {"evictions_total", report.evictions_total},
           {"prefetched_total", report.prefetched_total},

@@ -49,6 +49,8 @@ static_assert(offsetof(fallow_statistics, node_frames_free) ==
 static_assert(sizeof(fallow_memory_report) == sizeof(ring::MemoryReport));
 static_assert(offsetof(fallow_memory_report, working_set_pages) ==
               offsetof(ring::MemoryReport, working_set_pages));
+static_assert(offsetof(fallow_memory_report, backing_wait_ns_total) ==
+              offsetof(ring::MemoryReport, backing_wait_ns_total));
 static_assert(offsetof(fallow_memory_report, curve) == offsetof(ring::MemoryReport, curve));
 static_assert(offsetof(fallow_miss_ratio_point, misses_per_million) ==
               offsetof(ring::MissRatioPoint, misses_per_million));

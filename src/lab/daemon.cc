@@ -26,7 +26,8 @@ std::string daemon_config(const DaemonSettings& settings, const std::string& run
          setting("spec", settings.first_policy) +
          setting("interval", std::to_string(settings.interval_ms) + "ms") + "[device]\n" +
          setting("backing_dir", backing_dir) + setting("demotion", settings.demotion) +
-         setting("backing_speed", settings.backing_speed) + "[metrics]\n" + setting("listen", "off");
+         setting("backing_speed", settings.backing_speed) + "[metrics]\n" +
+         setting("listen", "off");
 }
 
 Daemon::Daemon(std::string folder)

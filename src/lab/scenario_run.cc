@@ -251,7 +251,7 @@ Status ScenarioRun::read_pager_report(std::size_t vm) {
   FALLOW_TRY(guest.power_off(kEndMsMax));
   const auto text = read_text_file(guest.settings().output_path(), kReportBytesMax);
   FALLOW_TRY(text);
-  const std::size_t begin = text->rfind("{\"");
+  const std::size_t begin = text->rfind("{\"exit_code\"");
   const auto report =
       nlohmann::json::parse(begin == std::string::npos ? "" : text->substr(begin), nullptr, false);
   if (!report.is_object()) {

@@ -49,6 +49,8 @@ void write(const MemoryReport& view, v1::MemoryReport* message) {
   message->set_prefetch_hits_total(view.prefetch_hits_total);
   message->set_backing_pages(view.backing_pages);
   message->set_working_set_pages(view.working_set_pages);
+  message->set_backing_reads_total(view.backing_reads_total);
+  message->set_backing_wait_ns_total(view.backing_wait_ns_total);
   message->set_interval_ns(view.interval_ns);
   message->set_interval_faults(view.interval_faults);
   message->set_interval_evictions(view.interval_evictions);
@@ -70,6 +72,8 @@ MemoryReport read(const v1::MemoryReport& message) {
   view.prefetch_hits_total = message.prefetch_hits_total();
   view.backing_pages = message.backing_pages();
   view.working_set_pages = message.working_set_pages();
+  view.backing_reads_total = message.backing_reads_total();
+  view.backing_wait_ns_total = message.backing_wait_ns_total();
   view.interval_ns = message.interval_ns();
   view.interval_faults = message.interval_faults();
   view.interval_evictions = message.interval_evictions();

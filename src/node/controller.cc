@@ -56,9 +56,11 @@ Controller::Controller(FrameAccounts& accounts, const Clock& clock,
   figures_.policy = policy_->spec();
 }
 
-void Controller::tick() {
+void Controller::tick(const std::map<ClientId, DemandTotals>& demand) {
   const std::lock_guard lock(mutex_);
   ++figures_.intervals;
+  demands_.fade();
+  demands_.note_totals(demand);
   decide(Occasion::kInterval);
 }
 
@@ -92,6 +94,9 @@ void Controller::decide(Occasion occasion) {
   std::sort(latest_.begin(), latest_.end(),
             [](const auto& left, const auto& right) { return left.id < right.id; });
   forget_the_gone();
+  for (const tmem::ClientStatistics& client : latest_) {
+    demands_.note_reads(client);
+  }
   const bool active = occasion != Occasion::kPolicyChanged && had_activity();
   const std::set<ClientId> clients = latest_clients();
   if (!active && occasion == Occasion::kInterval && clients == clients_decided_) {
@@ -124,6 +129,7 @@ policy::NodeStatistics Controller::statistics_so_far() const {
   for (const tmem::ClientStatistics& client : latest_) {
     statistics.vms.push_back(policy_statistics(client));
     statistics.vms.back().quota = accounts_.quota_of(client.name);
+    statistics.vms.back().demand = demands_.of(client.id);
   }
   return statistics;
 }
@@ -173,6 +179,7 @@ void Controller::remember(DecisionRecord record) {
 void Controller::forget_the_gone() {
   const std::set<ClientId> here = latest_clients();
   std::erase_if(memories_, [&](const auto& entry) { return !here.contains(entry.first); });
+  demands_.forget_all_but(here);
   std::erase_if(fresh_, [&](ClientId client) { return !here.contains(client); });
 }
 

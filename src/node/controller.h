@@ -17,6 +17,7 @@
 
 #include "base/clock.h"
 #include "base/units.h"
+#include "node/demands.h"
 #include "node/views.h"
 #include "policy/policy.h"
 #include "tmem/store.h"
@@ -65,8 +66,8 @@ class Controller {
   Controller(FrameAccounts& accounts, const Clock& clock, std::unique_ptr<policy::Policy> policy,
              std::size_t history_max);
 
-  // The end of an interval.
-  void tick();
+  // The end of an interval. `demand`: of the clients of which anything is known.
+  void tick(const std::map<ClientId, DemandTotals>& demand = {});
 
   // Takes effect at once. A policy of another name starts from its own initial targets; the same
   // one with other settings goes on from the targets that it has reached.
@@ -103,7 +104,8 @@ class Controller {
   mutable std::mutex mutex_;  // guards what follows
   std::unique_ptr<policy::Policy> policy_;
   std::vector<tmem::ClientStatistics> latest_;  // by client id: in the order of their coming
-  std::set<ClientId> clients_decided_;          // that the last decision was about
+  Demands demands_;
+  std::set<ClientId> clients_decided_;  // that the last decision was about
   // Came since the last decision that had activity to judge by. Their initial targets follow the
   // number of VMs, so that VMs which come one after the other start with equal shares.
   std::set<ClientId> fresh_;

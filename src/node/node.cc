@@ -189,7 +189,7 @@ Status Node::start() {
   FALLOW_TRY(add_configured_vms());
   FALLOW_TRY(open_ring_door());
   auto thread = IntervalThread::start(config_.interval_ns, [this] {
-    controller_->tick();
+    controller_->tick(demands());
     ring_clients_->give_up_the_lost();
     balance_workers();
   });
@@ -658,6 +658,23 @@ NodeSnapshot Node::list_vms() const {
   }
   std::sort(snapshot.clients.begin(), snapshot.clients.end(), by_name);
   return snapshot;
+}
+
+std::map<ClientId, DemandTotals> Node::demands() const {
+  std::map<ClientId, DemandTotals> all;
+  {
+    const std::lock_guard lock(vms_mutex_);
+    for (const auto& [name, vm] : vms_) {
+      all[vm->client()] = demand_of(vm->device_statistics());
+    }
+  }
+  for (const auto& [client, connected] : ring_clients_->list()) {
+    const std::optional<MemoryReport> report = ring_clients_->report_of(client);
+    if (const auto demand = report ? demand_of(*report) : std::nullopt) {
+      all[client] = *demand;
+    }
+  }
+  return all;
 }
 
 std::vector<VmLatency> Node::latencies() const {

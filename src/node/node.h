@@ -83,6 +83,7 @@ class Node final : public Operations {
   [[nodiscard]] VmOptions options_for(const VmRecord& record) const;
   [[nodiscard]] unsigned worker_for_another() const;
   void balance_workers();
+  [[nodiscard]] std::map<ClientId, DemandTotals> demands() const;
   void restore_vms();
   void restore_vm(const std::string& map_path);
   void remove_half_made_clients();

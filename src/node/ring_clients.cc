@@ -40,7 +40,9 @@ MemoryReport view_of(const ring::MemoryReport& report) {
                     .prefetched_total = report.prefetched_total,
                     .prefetch_hits_total = report.prefetch_hits_total,
                     .backing_pages = report.backing_pages,
-                    .working_set_pages = report.working_set_pages};
+                    .working_set_pages = report.working_set_pages,
+                    .backing_reads_total = report.backing_reads_total,
+                    .backing_wait_ns_total = report.backing_wait_ns_total};
   for (std::uint32_t i = 0; i < report.curve_points; ++i) {
     view.curve.push_back({report.curve[i].pages, report.curve[i].misses_per_million});
   }

@@ -98,6 +98,8 @@ struct MemoryReport {
   std::uint64_t prefetch_hits_total = 0;
   std::uint64_t backing_pages = 0;
   std::uint64_t working_set_pages = 0;
+  std::uint64_t backing_reads_total = 0;
+  std::uint64_t backing_wait_ns_total = 0;
   // Between the last report and the one before it; zeros when there was none.
   std::uint64_t interval_ns = 0;
   std::uint64_t interval_faults = 0;

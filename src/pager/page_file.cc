@@ -135,6 +135,8 @@ PageFile::Moved PageFile::read(std::uint32_t first, std::span<const iovec> pages
       });
   ++requests_;
   wait_out(begin_ns, first, moved.pages);
+  pages_read_ += moved.pages;
+  read_ns_ += clock_.now_ns() - begin_ns;
   return moved;
 }
 

@@ -53,6 +53,9 @@ class PageFile {
   void punch(std::uint32_t first, std::uint32_t pages);
 
   [[nodiscard]] std::uint64_t requests() const { return requests_.load(); }
+  // Pages read so far, and how long their requests took together.
+  [[nodiscard]] std::uint64_t pages_read() const { return pages_read_.load(); }
+  [[nodiscard]] std::uint64_t read_ns() const { return read_ns_.load(); }
 
  private:
   PageFile(UniqueFd file, const PageFileOptions& options, const Clock& clock);
@@ -63,6 +66,8 @@ class PageFile {
   const bool emulated_;
   const Clock& clock_;
   std::atomic<std::uint64_t> requests_{0};
+  std::atomic<std::uint64_t> pages_read_{0};
+  std::atomic<std::uint64_t> read_ns_{0};
   std::mutex mutex_;  // guards disk_
   DiskModel disk_;
 };

@@ -102,9 +102,12 @@ void Pager::look_at_use(Lock& lock, PageLink& link) {
     bool refused = false;
     evict(lock, link, std::move(victims), refused);
   }
-  if (now_ns >= next_report_ns_) {
-    next_report_ns_ = now_ns + MemoryMonitor::kAgePeriodNs;
+  if (now_ns >= next_age_ns_) {
+    next_age_ns_ = now_ns + MemoryMonitor::kAgePeriodNs;
     monitor_.age();
+  }
+  if (now_ns >= next_report_ns_) {
+    next_report_ns_ = now_ns + kReportPeriodNs;
     fallow_memory_report report{};
     monitor_.report(report);
     report.ram_limit_pages = ram_pages_;
@@ -115,6 +118,8 @@ void Pager::look_at_use(Lock& lock, PageLink& link) {
     report.prefetched_total = counts_.prefetched;
     report.prefetch_hits_total = counts_.prefetch_hits;
     report.backing_pages = slots_.in_file();
+    report.backing_reads_total = store_->file().pages_read();
+    report.backing_wait_ns_total = store_->file().read_ns();
     lock.unlock();
     link.report(report);
     lock.lock();

@@ -12,7 +12,7 @@ namespace {
 struct Segment {
   std::size_t vm = 0;
   std::uint64_t frames = 0;
-  double worth = 0;  // reads of the backing store that each saves, of late
+  double worth = 0;  // how long each saves the VM waiting for the backing store, of late
 };
 
 // Pages beyond the VM's RAM: as many frames would save it every read of the backing store.
@@ -22,6 +22,23 @@ std::uint64_t wanted(const VmStatistics& vm) {
 
 double reads(const VmStatistics& vm) {
   return vm.demand.memory_reads + vm.demand.backing_reads;
+}
+
+// How long a page takes to be read from the backing store: where pages are read many at once, a
+// fraction of what one alone takes. `otherwise`: where too few were read of late.
+double wait_ns(const Demand& demand, double otherwise) {
+  const bool known = demand.backing_reads >= Marginal::kReadsLeast && demand.backing_wait_ns > 0;
+  return known ? demand.backing_wait_ns / demand.backing_reads : otherwise;
+}
+
+// Of all VMs together; 1 where nobody says.
+double mean_wait_ns(const NodeStatistics& statistics) {
+  Demand all;
+  for (const VmStatistics& vm : statistics.vms) {
+    all.backing_reads += vm.demand.backing_wait_ns > 0 ? vm.demand.backing_reads : 0;
+    all.backing_wait_ns += vm.demand.backing_wait_ns;
+  }
+  return wait_ns(all, 1);
 }
 
 std::string number(double value) {
@@ -81,16 +98,17 @@ double precedence(const VmStatistics& vm) {
 
 std::vector<Segment> segments_of(const NodeStatistics& statistics) {
   std::vector<Segment> segments;
+  const double mean_ns = mean_wait_ns(statistics);
   for (std::size_t i = 0; i < statistics.vms.size(); ++i) {
     const VmStatistics& vm = statistics.vms[i];
     if (wanted(vm) == 0) {
       continue;
     }
     const std::vector<Corner> hull = hull_of(vm);
-    const double all_reads = reads(vm) * precedence(vm);
+    const double all_waits = reads(vm) * wait_ns(vm.demand, mean_ns) * precedence(vm);
     for (std::size_t corner = 1; corner < hull.size(); ++corner) {
       const std::uint64_t frames = hull[corner].frames - hull[corner - 1].frames;
-      const double saved = (hull[corner].saved - hull[corner - 1].saved) * all_reads;
+      const double saved = (hull[corner].saved - hull[corner - 1].saved) * all_waits;
       segments.push_back({i, frames, saved / static_cast<double>(frames)});
     }
   }

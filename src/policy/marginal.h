@@ -1,8 +1,9 @@
 // marginal: frames go where they save the most. Of each VM it is known how many of its pages are
-// beyond its RAM and how often they are read back, from memory or from the backing store: a frame
-// more saves so many reads of the backing store, and a frame less costs as many. Where the VM's
-// miss-ratio curve is known, its first frames may be worth more than its last. Frames are given out
-// by their worth until there are none left, and what is left when nobody wants more goes to all.
+// beyond its RAM, how often they are read back, from memory or from the backing store, and how long
+// the latter takes: a frame more saves so much waiting, and a frame less costs as much. Where the
+// VM's miss-ratio curve is known, its first frames may be worth more than its last. Frames are
+// given out by their worth until there are none left, and what is left when nobody wants more goes
+// to all.
 //
 // A VM that has what it wants runs faster, so that its frames are worth more still: of VMs that
 // cannot all be served, some are served whole and then, soon, the others, which is better for all

@@ -225,8 +225,9 @@ struct Statistics {
   std::uint64_t node_frames_free;
 };
 
-// What a client that serves somebody's memory says of it, for people to see: the daemon shows it
-// and believes nothing of it. Totals count since the client began.
+// What a client that serves somebody's memory says of it. The daemon shows it, and a policy that
+// goes by what VMs want goes by it, within the client's quota; nothing else does. Totals count
+// since the client began.
 struct MissRatioPoint {
   std::uint64_t pages;  // up to kReportPagesMax; in a memory of this size
   std::uint32_t misses_per_million;
@@ -246,7 +247,9 @@ struct MemoryReport {
   std::uint64_t working_set_pages;    // in use of late
   std::uint32_t curve_points;
   std::uint32_t reserved0;
-  std::uint64_t reserved[7];
+  std::uint64_t backing_reads_total;    // pages read from that store
+  std::uint64_t backing_wait_ns_total;  // how long that took
+  std::uint64_t reserved[5];
   // Pages rise strictly, misses do not rise; zeros behind the points that there are.
   MissRatioPoint curve[kCurvePointsMax];
 };

@@ -88,10 +88,10 @@ TEST(VmSwap, overNbd_returnsEveryByte) {
 // The whole scenario, small: three VMs under two policies, with a report at the end.
 TEST(Lab, usememScenario_swapsInEveryVmAndReports) {
   const TempDir out;
-  const Outcome outcome = run({bin("fallow-lab"), "usemem", "--scale", "0.0625",
-                               "--policies", "greedy,smart-alloc:P=2", "--out", out.path(),
-                               "--image", std::string(FALLOW_SOURCE) + "/build/guest", "--json"},
-                              "", 900);
+  const Outcome outcome =
+      run({bin("fallow-lab"), "usemem", "--scale", "0.0625", "--policies", "greedy,smart-alloc:P=2",
+           "--out", out.path(), "--image", std::string(FALLOW_SOURCE) + "/build/guest", "--json"},
+          "", 900);
   ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
   const json result = json::parse(outcome.out);
   ASSERT_EQ(result.at("policies").size(), 2u);
