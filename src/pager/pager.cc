@@ -117,6 +117,9 @@ void Pager::remove_space(SpaceId id) {
     return;
   }
   start_holding(*space);
+  // Who evicts has the space in hand even where a write has called all its pages off, and reads its
+  // memory, which must be answered for until then.
+  room_made_.wait(lock, [&space] { return space->leaving == 0; });
   for (const PageTable::Span& span : space->table.all()) {
     forget_pages(lock, *space, span.begin, span.pages.size());
   }

@@ -201,6 +201,7 @@ class Pager {
   void give_file_slots(std::vector<Victim>& victims);
   void give_slot(Victim& victim, bool goes, std::vector<Slot>& freed);
   void drop(std::vector<Victim>& victims);
+  static bool still_leaving(const Victim& victim);
   void flush_dead(Lock& lock, PageLink& link);
   std::size_t evict(Lock& lock, PageLink& link, std::vector<Victim> victims, bool& refused);
   [[nodiscard]] bool may_leave(const Space& space) const;

@@ -41,9 +41,9 @@ void for_runs(Victims& victims, Fits fits, Each each) {
 }  // namespace
 
 // A page on its way out. The thread that evicts is the only one, so a page that is kSaving or
-// kDropping is one of its own.
+// kDropping is one of its own. One that was called off may have been forgotten since.
 struct Pager::Victim {
-  Space* space;
+  Space* space;  // stays for as long as this counts among its `leaving`
   std::uint64_t address;
   Page* page;
   bool clean;            // the slot that it has is good
@@ -178,17 +178,17 @@ std::size_t Pager::evict(Lock& lock, PageLink& link, std::vector<Victim> victims
   std::vector<Victim> staying;
   std::vector<Slot> freed;  // of the file, and nobody's before this thread gives out others
   for (Victim& victim : victims) {
-    Page& page = *victim.page;
+    const bool called_off = !still_leaving(victim);
     refused = refused || (victim.frozen && !victim.clean && !victim.saved);
-    const bool goes = page.state == PageState::kSaving && (victim.clean || victim.saved);
+    const bool goes = !called_off && (victim.clean || victim.saved);
     give_slot(victim, goes, freed);
     if (goes) {
       // Were this process killed now, the page would be in its slot, or not have left.
       std::atomic_signal_fence(std::memory_order_seq_cst);
-      page.state = PageState::kDropping;
+      victim.page->state = PageState::kDropping;
       leaving.push_back(victim);
-    } else if (page.state == PageState::kSaving) {
-      page.state = PageState::kFilling;
+    } else if (!called_off) {
+      victim.page->state = PageState::kFilling;
       staying.push_back(victim);
     }
   }
@@ -225,10 +225,19 @@ std::size_t Pager::evict(Lock& lock, PageLink& link, std::vector<Victim> victims
     page.left_at = static_cast<std::uint32_t>(counts_.evictions);
     wake_if_wanted(*victim.space, victim.address, page);
   }
+  for (const Victim& victim : victims) {
+    --victim.space->leaving;
+  }
   room_ += static_cast<std::int64_t>(gone);
   stuck_ = stuck_ && room_ <= 0;
   room_made_.notify_all();
   return gone;
+}
+
+// Looks for the page again: called off, it was nobody's to keep, and its table may be gone.
+bool Pager::still_leaving(const Victim& victim) {
+  const Page* page = victim.space->table.find(victim.address);
+  return page != nullptr && page->state == PageState::kSaving;
 }
 
 bool Pager::may_leave(const Space& space) const {
@@ -247,6 +256,7 @@ bool Pager::add_victim(std::vector<Victim>& victims, const Resident& next) {
     return false;
   }
   page->state = PageState::kSaving;
+  ++space->leaving;
   const bool clean = page->slot != kNoSlot;
   victims.push_back({space.get(), next.address, page, clean, clean && take_offer(*page)});
   return true;
