@@ -101,6 +101,8 @@ TEST(RegionTest, keepsWhatIsWrittenThoughLittleOfItIsInRam) {
 TEST(RegionTest, agreesWithAModel) {
   const OwnedRegion region = make_with_file(8 * kMiB, kMiB);
   write_and_check_at_random(words(region), 2048, 1, 60'000);
+  const auto now = statistics(region);
+  EXPECT_LE(now.prefetch_hits, now.prefetched);
 }
 
 TEST(RegionTest, isWrittenByManyThreads) {
@@ -402,6 +404,7 @@ TEST_F(RegionOnANodeTest, keepsPagesWithTheDaemonAndTheRestInTheFile) {
   EXPECT_LE(now.in_fallow, 2 * kMiB);
   EXPECT_GT(now.in_backing, 0u);
   EXPECT_EQ(now.failures, 0u);
+  EXPECT_LE(now.prefetch_hits, now.prefetched);
 }
 
 TEST_F(RegionOnANodeTest, leavesNothingWithTheDaemon) {
