@@ -220,6 +220,7 @@ class Pager {
   [[nodiscard]] SpacePtr find_space(SpaceId id) const;
   void start_holding(Space& space);
   void count_all(Space& space);
+  [[nodiscard]] static bool is_settled(const Page& page);
   void wait_settled(Lock& lock, const Page& page);
   void drop_content(Page& page);
   void drop_slot(Page& page);

@@ -207,6 +207,29 @@ TEST(RegionTest, isDestroyedWhileAPageThatWasToLeaveDoesNot) {
   region.reset();
 }
 
+// Several threads' faults on the same pages are answered once, and some are read too late to
+// matter.
+TEST(RegionTest, isDestroyedJustAfterManyThreadsHaveFaulted) {
+  for (unsigned round = 0; round < 50; ++round) {
+    fallow_region_options options{};
+    options.no_daemon = 1;
+    options.handlers = 4;
+    const OwnedRegion region = make(4 * kMiB, kMiB, options);
+    std::vector<std::thread> threads;
+    for (unsigned i = 0; i < 6; ++i) {
+      threads.emplace_back([memory = words(region), i, round] {
+        for (std::size_t page = round; page < 700 + round; ++page) {
+          memory[page * kWords + i] = i + 1;
+        }
+      });
+    }
+    for (std::thread& thread : threads) {
+      thread.join();
+    }
+    ASSERT_EQ(statistics(region).failures, 0u);
+  }
+}
+
 sigjmp_buf jump;
 void on_bus_error(int /*signal*/) {
   siglongjmp(jump, 1);
