@@ -194,6 +194,8 @@ class Pager {
   void look_at_use(Lock& lock, PageLink& link);
   bool add_victim(std::vector<Victim>& victims, const Resident& next);
   std::vector<Victim> choose();
+  void look_for_absent(std::vector<Victim>& victims);
+  std::size_t drop_absent(std::vector<Victim>& victims);
   void freeze(std::vector<Victim>& victims, PageLink& link);
   template <typename Fits, typename Move>
   void move_victims(std::vector<Victim>& victims, PageLink& link, Fits fits, Move move);

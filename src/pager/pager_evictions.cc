@@ -49,6 +49,7 @@ struct Pager::Victim {
   bool clean;            // the slot that it has is good
   bool offered;          // clean, and the daemon may have it all the same
   Slot slot = kNoSlot;   // a new one
+  bool absent = false;   // the program has given it back without a word
   bool frozen = false;   // its content was read
   bool saved = false;    // the new slot has it
   bool refused = false;  // it does not take it
@@ -174,6 +175,7 @@ std::size_t Pager::evict(Lock& lock, PageLink& link, std::vector<Victim> victims
     return std::tuple(a.space->id, a.address) < std::tuple(b.space->id, b.address);
   });
   save(lock, victims, link);
+  const std::size_t given_back = drop_absent(victims);
   std::vector<Victim> leaving;
   std::vector<Victim> staying;
   std::vector<Slot> freed;  // of the file, and nobody's before this thread gives out others
@@ -231,7 +233,7 @@ std::size_t Pager::evict(Lock& lock, PageLink& link, std::vector<Victim> victims
   room_ += static_cast<std::int64_t>(gone);
   stuck_ = stuck_ && room_ <= 0;
   room_made_.notify_all();
-  return gone;
+  return gone + given_back;
 }
 
 // Looks for the page again: called off, it was nobody's to keep, and its table may be gone.
@@ -277,6 +279,39 @@ std::vector<Pager::Victim> Pager::choose() {
     }
   }
   return victims;
+}
+
+// A program that gives back its own memory tells nobody. What leaves without being read is looked
+// for first, or it would come back from its slot.
+void Pager::look_for_absent(std::vector<Victim>& victims) {
+  const auto unread = [](const Victim& one) {
+    return one.clean && !one.offered && !one.space->shared_memory;
+  };
+  for_runs(victims, unread, [&](std::size_t first, std::size_t end) {
+    for (std::size_t i = first; i < end; ++i) {
+      victims[i].absent = true;
+    }
+    for (const Run& run :
+         victims[first].space->access->present({victims[first].address, end - first})) {
+      const std::uint64_t at = first + (run.begin - victims[first].address) / kPageSize;
+      for (std::uint64_t i = at; i < at + run.pages; ++i) {
+        victims[i].absent = false;
+      }
+    }
+  });
+}
+
+// How many of them read as zeros from now on. One that is there again has been called off.
+std::size_t Pager::drop_absent(std::vector<Victim>& victims) {
+  std::size_t count = 0;
+  for (Victim& victim : victims) {
+    if (victim.absent && still_leaving(victim)) {
+      victim.page->state = PageState::kResident;
+      drop_content(*victim.page);
+      ++count;
+    }
+  }
+  return count;
 }
 
 // From here on a write to these pages faults, and they keep still while they are read.
@@ -332,6 +367,7 @@ void Pager::save(Lock& lock, std::vector<Victim>& victims, PageLink& link) {
     }
   }
   lock.unlock();
+  look_for_absent(victims);
   freeze(victims, link);
   const auto put = [](const Victim& one) { return one.frozen && one.slot != kNoSlot; };
   move_victims(victims, link, put, [&](std::span<Transfer> pages) { link.put(pages); });

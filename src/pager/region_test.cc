@@ -192,6 +192,37 @@ TEST(RegionTest, readsZerosAfterMadviseDontneed) {
   EXPECT_EQ(memory[page * kWords], 6u);
 }
 
+// Pages that were only read leave without being copied, but not what was given back since.
+TEST(RegionTest, keepsNothingOfPagesThatWereGivenBackBeforeTheyLeft) {
+  constexpr std::size_t kGivenBack = 256;
+  constexpr std::uint64_t kProbesAtOnce = 32;
+  const OwnedRegion region = make_with_file(8 * kMiB, kMiB);
+  volatile std::uint64_t* memory = words(region);
+  for (std::size_t page = 0; page < 2048; ++page) {
+    memory[page * kWords] = page + 1;
+  }
+  ASSERT_EQ(fallow_region_set_ram_limit(region.get(), 8 * kMiB), 0);
+  const std::uint64_t before = statistics(region).evictions;
+  for (std::size_t page = 0; page < kGivenBack; ++page) {
+    ASSERT_EQ(memory[page * kWords], page + 1);
+  }
+  ASSERT_EQ(::madvise(fallow_region_memory(region.get()), kGivenBack * kPageSize, MADV_DONTNEED),
+            0);
+  const std::uint64_t probed = statistics(region).evictions - before + kProbesAtOnce;
+  ASSERT_EQ(fallow_region_set_ram_limit(region.get(), kMiB), 0);
+  for (std::size_t page = kGivenBack; page < 2048; ++page) {
+    ASSERT_EQ(memory[page * kWords], page + 1);
+  }
+  std::uint64_t kept = 0;
+  for (std::size_t page = 0; page < kGivenBack; ++page) {
+    const std::uint64_t word = memory[page * kWords];
+    ASSERT_TRUE(word == 0 || word == page + 1);
+    kept += word != 0;
+  }
+  EXPECT_LE(kept, probed);  // what had left by then
+  EXPECT_EQ(statistics(region).failures, 0u);
+}
+
 // Pages that are probed are written to while a slow disk is to take them, which calls them off.
 TEST(RegionTest, isDestroyedWhileAPageThatWasToLeaveDoesNot) {
   fallow_region_options options{};
