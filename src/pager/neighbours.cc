@@ -1,6 +1,7 @@
 #include "pager/neighbours.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace fallow::pager {
 
@@ -23,12 +24,13 @@ void Neighbours::judge(bool used) {
 }
 
 Neighbours::Plan Neighbours::fault(std::uint64_t page) {
-  const auto known = std::find(left_out_.begin(), left_out_.end(), page + 1);
+  current_ = nullptr;
+  const auto known = std::find_if(left_out_.begin(), left_out_.end(),
+                                  [page](const LeftOut& one) { return one.page == page + 1; });
   if (known != left_out_.end()) {
-    *known = 0;
     judge(true);
     // The others are there, and so are those of a block of which nothing was left out.
-    return {.proved = 2 * (block_ - 1)};
+    return {.proved = std::exchange(*known, {}).tells_of};
   }
   if (resting_ > 0) {
     --resting_;
@@ -38,13 +40,21 @@ Neighbours::Plan Neighbours::fault(std::uint64_t page) {
   if (++turns_ % 2 == 0) {
     // Neither the page itself, nor always the same.
     plan.left_out = plan.begin + (page - plan.begin + 1 + turns_ / 2 % (block_ - 1)) % block_;
-    if (left_out_[next_] != 0) {
+    current_ = &left_out_[next_];
+    if (current_->page != 0) {
       judge(false);
     }
-    left_out_[next_] = plan.left_out + 1;
+    *current_ = {plan.left_out + 1};
     next_ = (next_ + 1) % left_out_.size();
   }
   return plan;
+}
+
+void Neighbours::brought(std::uint32_t pages) {
+  untold_ += pages;
+  if (current_ != nullptr) {
+    current_->tells_of = std::exchange(untold_, 0);
+  }
 }
 
 }  // namespace fallow::pager

@@ -24,6 +24,8 @@ class Neighbours {
   };
   // `page`: the number of the page that was faulted on.
   Plan fault(std::uint64_t page);
+  // So many of the plan were really brought in.
+  void brought(std::uint32_t pages);
 
  private:
   static constexpr std::uint32_t kBlockFirst = 8;
@@ -32,8 +34,14 @@ class Neighbours {
   static constexpr std::uint32_t kRest = 512;   // faults without blocks, when they do not pay
   void judge(bool used);
 
-  std::array<std::uint64_t, 256> left_out_{};  // page numbers plus one; 0: none
+  struct LeftOut {
+    std::uint64_t page = 0;      // its number plus one; 0: none
+    std::uint32_t tells_of = 0;  // pages: those of its block, and of the one before
+  };
+  std::array<LeftOut, 256> left_out_{};
   std::size_t next_ = 0;
+  LeftOut* current_ = nullptr;  // of the last plan
+  std::uint32_t untold_ = 0;    // pages brought in that no page left out tells of yet
   std::uint32_t block_ = kBlockFirst;
   std::uint32_t judged_ = 0;
   std::uint32_t used_ = 0;

@@ -29,8 +29,38 @@ std::size_t faults_of(const std::vector<std::uint64_t>& order, Neighbours& neigh
   return faults;
 }
 
-TEST(Neighbours, bringsBlocksWhereAllOfThemIsUsed) {
-  // Clusters of 256 pages, each used in a random order.
+struct Count {
+  std::uint64_t brought = 0;
+  std::uint64_t proved = 0;
+};
+
+// Faults on pages in this order, where one page of so many can be brought in unasked.
+Count count_of(const std::vector<std::uint64_t>& order, std::uint64_t one_of) {
+  Neighbours neighbours;
+  std::vector<bool> there(*std::max_element(order.begin(), order.end()) + 64);
+  Count count;
+  for (const std::uint64_t page : order) {
+    if (there[page]) {
+      continue;
+    }
+    there[page] = true;
+    const Neighbours::Plan plan = neighbours.fault(page);
+    count.proved += plan.proved;
+    std::uint32_t brought = 0;
+    for (std::uint64_t i = plan.begin; i < plan.begin + plan.pages; ++i) {
+      if (i != plan.left_out && i % one_of == 0 && !there[i]) {
+        there[i] = true;
+        ++brought;
+      }
+    }
+    neighbours.brought(brought);
+    count.brought += brought;
+  }
+  return count;
+}
+
+// Clusters of 256 pages, each used in a random order.
+std::vector<std::uint64_t> clusters() {
   std::mt19937_64 random(1);
   std::vector<std::uint64_t> order(1 << 16);
   std::iota(order.begin(), order.end(), 0U);
@@ -38,6 +68,11 @@ TEST(Neighbours, bringsBlocksWhereAllOfThemIsUsed) {
     std::shuffle(order.begin() + static_cast<std::ptrdiff_t>(at),
                  order.begin() + static_cast<std::ptrdiff_t>(at + 256), random);
   }
+  return order;
+}
+
+TEST(Neighbours, bringsBlocksWhereAllOfThemIsUsed) {
+  const std::vector<std::uint64_t> order = clusters();
   Neighbours neighbours;
   EXPECT_LT(faults_of(order, neighbours), order.size() / 12);
 }
@@ -51,6 +86,17 @@ TEST(Neighbours, restsWhereThePageAloneIsUsed) {
     brought += neighbours.fault(random() % (1 << 24)).pages;
   }
   EXPECT_LT(brought, kFaults);
+}
+
+// Much of a block is in RAM already, or lies elsewhere in the file, and is not brought in.
+TEST(Neighbours, provesNoMoreThanWasBroughtIn) {
+  for (const std::uint64_t one_of : {1, 2, 5, 16}) {
+    const Count count = count_of(clusters(), one_of);
+    EXPECT_LE(count.proved, count.brought);
+    EXPECT_GT(count.proved, count.brought / 4) << "one of " << one_of;
+  }
+  const Count nothing = count_of(clusters(), 1u << 20);
+  EXPECT_EQ(nothing.proved, nothing.brought);
 }
 
 TEST(Neighbours, aBlockHoldsThePageAndLeavesAnotherOut) {

@@ -12,6 +12,14 @@
 #include "base/units.h"
 
 namespace fallow::pager {
+namespace {
+
+// In an entry of /proc/self/pagemap.
+constexpr std::uint64_t kInRamOrSwap = std::uint64_t{3} << 62;
+
+}  // namespace
+
+OwnMemory::OwnMemory() : page_map_(::open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC)) {}
 
 bool OwnMemory::read(const Run& run, std::byte* to) {
   std::memcpy(to, reinterpret_cast<const void*>(run.begin), run.pages * kPageSize);
@@ -23,6 +31,27 @@ void OwnMemory::drop(std::span<Run> runs) {
     (void)::madvise(reinterpret_cast<void*>(run.begin), run.pages * kPageSize, MADV_DONTNEED);
     run.gone = true;  // or some are, where a part is locked
   }
+}
+
+std::vector<Run> OwnMemory::present(const Run& run) const {
+  std::vector<std::uint64_t> entries(run.pages);
+  const std::span<std::byte> bytes = std::as_writable_bytes(std::span(entries));
+  if (!page_map_.valid() || !read_at(page_map_.get(), bytes, run.begin / kPageSize * 8)) {
+    return {run};
+  }
+  std::vector<Run> runs;
+  for (std::uint64_t i = 0; i < run.pages; ++i) {
+    const std::uint64_t address = run.begin + i * kPageSize;
+    if ((entries[i] & kInRamOrSwap) == 0) {
+      continue;
+    }
+    if (!runs.empty() && runs.back().begin + runs.back().pages * kPageSize == address) {
+      ++runs.back().pages;
+    } else {
+      runs.push_back({address, 1});
+    }
+  }
+  return runs;
 }
 
 void FileMemory::add_mapping(std::uint64_t address, std::uint64_t bytes, std::uint64_t offset) {

@@ -31,15 +31,21 @@ class PageAccess {
   // Takes the pages away. Of those runs that are `gone`, any page may be; of the others, every page
   // is still there, and nobody is about to take it.
   virtual void drop(std::span<Run> runs) = 0;
-  // Those of these pages that are in RAM, whether they are mapped or not. Any thread.
+  // Those of these pages that are in RAM or swap, whether they are mapped or not, in order; all,
+  // where that cannot be known. Any thread.
   [[nodiscard]] virtual std::vector<Run> present(const Run& run) const { return {run}; }
 };
 
 // This process's own private memory.
 class OwnMemory final : public PageAccess {
  public:
+  OwnMemory();
   bool read(const Run& run, std::byte* to) override;
   void drop(std::span<Run> runs) override;
+  [[nodiscard]] std::vector<Run> present(const Run& run) const override;
+
+ private:
+  const UniqueFd page_map_;  // of the kernel; invalid: it does not let this process look
 };
 
 // A file of shared memory, whose pages are mapped by another process.

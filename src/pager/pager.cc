@@ -117,6 +117,9 @@ void Pager::remove_space(SpaceId id) {
     return;
   }
   start_holding(*space);
+  // Who evicts has the space in hand even where a write has called all its pages off, and reads its
+  // memory, which must be answered for until then.
+  room_made_.wait(lock, [&space] { return space->leaving == 0; });
   for (const PageTable::Span& span : space->table.all()) {
     forget_pages(lock, *space, span.begin, span.pages.size());
   }
@@ -225,12 +228,14 @@ void Pager::take_over(Space& space, const Kept& range) {
   }
 }
 
+bool Pager::is_settled(const Page& page) {
+  return page.state == PageState::kUntouched || page.state == PageState::kResident ||
+         page.state == PageState::kStored;
+}
+
 // Until nobody does anything with the page.
 void Pager::wait_settled(Lock& lock, const Page& page) {
-  room_made_.wait(lock, [&page] {
-    return page.state == PageState::kUntouched || page.state == PageState::kResident ||
-           page.state == PageState::kStored;
-  });
+  room_made_.wait(lock, [&page] { return is_settled(page); });
 }
 
 void Pager::drop_slot(Page& page) {
@@ -246,12 +251,20 @@ void Pager::drop_content(Page& page) {
   page = {};
 }
 
+// While it waits for one page, a fault that was answered long ago but is only read now, or one
+// close by, may take up another page once more: then it goes over them again.
 bool Pager::forget_pages(Lock& lock, Space& space, std::uint64_t begin, std::uint64_t pages) {
   const std::vector<PageTable::Span> spans = space.table.within(begin, pages);
-  for (const PageTable::Span& span : spans) {
-    for (Page& page : span.pages) {
-      wait_settled(lock, page);
-      drop_content(page);
+  for (bool waited = true; waited;) {
+    waited = false;
+    for (const PageTable::Span& span : spans) {
+      for (Page& page : span.pages) {
+        if (!is_settled(page)) {
+          wait_settled(lock, page);
+          waited = true;
+        }
+        drop_content(page);
+      }
     }
   }
   space.table.remove(begin, pages);

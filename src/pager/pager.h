@@ -194,6 +194,8 @@ class Pager {
   void look_at_use(Lock& lock, PageLink& link);
   bool add_victim(std::vector<Victim>& victims, const Resident& next);
   std::vector<Victim> choose();
+  void look_for_absent(std::vector<Victim>& victims);
+  std::size_t drop_absent(std::vector<Victim>& victims);
   void freeze(std::vector<Victim>& victims, PageLink& link);
   template <typename Fits, typename Move>
   void move_victims(std::vector<Victim>& victims, PageLink& link, Fits fits, Move move);
@@ -201,6 +203,7 @@ class Pager {
   void give_file_slots(std::vector<Victim>& victims);
   void give_slot(Victim& victim, bool goes, std::vector<Slot>& freed);
   void drop(std::vector<Victim>& victims);
+  static bool still_leaving(const Victim& victim);
   void flush_dead(Lock& lock, PageLink& link);
   std::size_t evict(Lock& lock, PageLink& link, std::vector<Victim> victims, bool& refused);
   [[nodiscard]] bool may_leave(const Space& space) const;
@@ -219,6 +222,7 @@ class Pager {
   [[nodiscard]] SpacePtr find_space(SpaceId id) const;
   void start_holding(Space& space);
   void count_all(Space& space);
+  [[nodiscard]] static bool is_settled(const Page& page);
   void wait_settled(Lock& lock, const Page& page);
   void drop_content(Page& page);
   void drop_slot(Page& page);

@@ -41,14 +41,15 @@ void for_runs(Victims& victims, Fits fits, Each each) {
 }  // namespace
 
 // A page on its way out. The thread that evicts is the only one, so a page that is kSaving or
-// kDropping is one of its own.
+// kDropping is one of its own. One that was called off may have been forgotten since.
 struct Pager::Victim {
-  Space* space;
+  Space* space;  // stays for as long as this counts among its `leaving`
   std::uint64_t address;
   Page* page;
   bool clean;            // the slot that it has is good
   bool offered;          // clean, and the daemon may have it all the same
   Slot slot = kNoSlot;   // a new one
+  bool absent = false;   // the program has given it back without a word
   bool frozen = false;   // its content was read
   bool saved = false;    // the new slot has it
   bool refused = false;  // it does not take it
@@ -179,21 +180,22 @@ std::size_t Pager::evict(Lock& lock, PageLink& link, std::vector<Victim> victims
     return std::tuple(a.space->id, a.address) < std::tuple(b.space->id, b.address);
   });
   save(lock, victims, link);
+  const std::size_t given_back = drop_absent(victims);
   std::vector<Victim> leaving;
   std::vector<Victim> staying;
   std::vector<Slot> freed;  // of the file, and nobody's before this thread gives out others
   for (Victim& victim : victims) {
-    Page& page = *victim.page;
+    const bool called_off = !still_leaving(victim);
     refused = refused || (victim.frozen && !victim.clean && !victim.saved);
-    const bool goes = page.state == PageState::kSaving && (victim.clean || victim.saved);
+    const bool goes = !called_off && (victim.clean || victim.saved);
     give_slot(victim, goes, freed);
     if (goes) {
       // Were this process killed now, the page would be in its slot, or not have left.
       std::atomic_signal_fence(std::memory_order_seq_cst);
-      page.state = PageState::kDropping;
+      victim.page->state = PageState::kDropping;
       leaving.push_back(victim);
-    } else if (page.state == PageState::kSaving) {
-      page.state = PageState::kFilling;
+    } else if (!called_off) {
+      victim.page->state = PageState::kFilling;
       staying.push_back(victim);
     }
   }
@@ -230,10 +232,19 @@ std::size_t Pager::evict(Lock& lock, PageLink& link, std::vector<Victim> victims
     page.left_at = static_cast<std::uint32_t>(counts_.evictions);
     wake_if_wanted(*victim.space, victim.address, page);
   }
+  for (const Victim& victim : victims) {
+    --victim.space->leaving;
+  }
   room_ += static_cast<std::int64_t>(gone);
   stuck_ = stuck_ && room_ <= 0;
   room_made_.notify_all();
-  return gone;
+  return gone + given_back;
+}
+
+// Looks for the page again: called off, it was nobody's to keep, and its table may be gone.
+bool Pager::still_leaving(const Victim& victim) {
+  const Page* page = victim.space->table.find(victim.address);
+  return page != nullptr && page->state == PageState::kSaving;
 }
 
 bool Pager::may_leave(const Space& space) const {
@@ -252,6 +263,7 @@ bool Pager::add_victim(std::vector<Victim>& victims, const Resident& next) {
     return false;
   }
   page->state = PageState::kSaving;
+  ++space->leaving;
   const bool clean = page->slot != kNoSlot;
   victims.push_back({space.get(), next.address, page, clean, clean && take_offer(*page)});
   return true;
@@ -272,6 +284,39 @@ std::vector<Pager::Victim> Pager::choose() {
     }
   }
   return victims;
+}
+
+// A program that gives back its own memory tells nobody. What leaves without being read is looked
+// for first, or it would come back from its slot.
+void Pager::look_for_absent(std::vector<Victim>& victims) {
+  const auto unread = [](const Victim& one) {
+    return one.clean && !one.offered && !one.space->shared_memory;
+  };
+  for_runs(victims, unread, [&](std::size_t first, std::size_t end) {
+    for (std::size_t i = first; i < end; ++i) {
+      victims[i].absent = true;
+    }
+    for (const Run& run :
+         victims[first].space->access->present({victims[first].address, end - first})) {
+      const std::uint64_t at = first + (run.begin - victims[first].address) / kPageSize;
+      for (std::uint64_t i = at; i < at + run.pages; ++i) {
+        victims[i].absent = false;
+      }
+    }
+  });
+}
+
+// How many of them read as zeros from now on. One that is there again has been called off.
+std::size_t Pager::drop_absent(std::vector<Victim>& victims) {
+  std::size_t count = 0;
+  for (Victim& victim : victims) {
+    if (victim.absent && still_leaving(victim)) {
+      victim.page->state = PageState::kResident;
+      drop_content(*victim.page);
+      ++count;
+    }
+  }
+  return count;
 }
 
 // From here on a write to these pages faults, and they keep still while they are read.
@@ -327,6 +372,7 @@ void Pager::save(Lock& lock, std::vector<Victim>& victims, PageLink& link) {
     }
   }
   lock.unlock();
+  look_for_absent(victims);
   freeze(victims, link);
   const auto put = [](const Victim& one) { return one.frozen && one.slot != kNoSlot; };
   move_victims(victims, link, put, [&](std::span<Transfer> pages) { link.put(pages); });

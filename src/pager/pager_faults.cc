@@ -398,6 +398,7 @@ void Pager::plan(Space& space, Filling& filling) {
         add_ahead(space, filling, one);
       }
     }
+    space.neighbours.brought(static_cast<std::uint32_t>(filling.count - 1));
   }
   counts_.prefetched += filling.count - 1;
   if (room_ < room_low_) {

@@ -101,6 +101,8 @@ TEST(RegionTest, keepsWhatIsWrittenThoughLittleOfItIsInRam) {
 TEST(RegionTest, agreesWithAModel) {
   const OwnedRegion region = make_with_file(8 * kMiB, kMiB);
   write_and_check_at_random(words(region), 2048, 1, 60'000);
+  const auto now = statistics(region);
+  EXPECT_LE(now.prefetch_hits, now.prefetched);
 }
 
 TEST(RegionTest, isWrittenByManyThreads) {
@@ -175,11 +177,88 @@ TEST(RegionTest, isReadAndWrittenByTheKernel) {
 TEST(RegionTest, readsZerosAfterMadviseDontneed) {
   const OwnedRegion region = make_with_file(2 * kMiB, 2 * kMiB);
   volatile std::uint64_t* memory = words(region);
-  memory[0] = 5;
-  ASSERT_EQ(::madvise(fallow_region_memory(region.get()), kPageSize, MADV_DONTNEED), 0);
-  EXPECT_EQ(memory[0], 0u);
-  memory[0] = 6;
-  EXPECT_EQ(memory[0], 6u);
+  std::size_t page = 0;
+  std::uint64_t left = 0;
+  do {
+    ++page;
+    left = statistics(region).evictions;
+    memory[page * kWords] = 5;
+    auto* at = static_cast<std::byte*>(fallow_region_memory(region.get())) + page * kPageSize;
+    ASSERT_EQ(::madvise(at, kPageSize, MADV_DONTNEED), 0);
+    // Once more with another one that no probe has taken out of RAM just then.
+  } while (memory[page * kWords] != 0 && statistics(region).evictions != left && page < 500);
+  EXPECT_EQ(memory[page * kWords], 0u);
+  memory[page * kWords] = 6;
+  EXPECT_EQ(memory[page * kWords], 6u);
+}
+
+// Pages that were only read leave without being copied, but not what was given back since.
+TEST(RegionTest, keepsNothingOfPagesThatWereGivenBackBeforeTheyLeft) {
+  constexpr std::size_t kGivenBack = 256;
+  constexpr std::uint64_t kProbesAtOnce = 32;
+  const OwnedRegion region = make_with_file(8 * kMiB, kMiB);
+  volatile std::uint64_t* memory = words(region);
+  for (std::size_t page = 0; page < 2048; ++page) {
+    memory[page * kWords] = page + 1;
+  }
+  ASSERT_EQ(fallow_region_set_ram_limit(region.get(), 8 * kMiB), 0);
+  const std::uint64_t before = statistics(region).evictions;
+  for (std::size_t page = 0; page < kGivenBack; ++page) {
+    ASSERT_EQ(memory[page * kWords], page + 1);
+  }
+  ASSERT_EQ(::madvise(fallow_region_memory(region.get()), kGivenBack * kPageSize, MADV_DONTNEED),
+            0);
+  const std::uint64_t probed = statistics(region).evictions - before + kProbesAtOnce;
+  ASSERT_EQ(fallow_region_set_ram_limit(region.get(), kMiB), 0);
+  for (std::size_t page = kGivenBack; page < 2048; ++page) {
+    ASSERT_EQ(memory[page * kWords], page + 1);
+  }
+  std::uint64_t kept = 0;
+  for (std::size_t page = 0; page < kGivenBack; ++page) {
+    const std::uint64_t word = memory[page * kWords];
+    ASSERT_TRUE(word == 0 || word == page + 1);
+    kept += word != 0;
+  }
+  EXPECT_LE(kept, probed);  // what had left by then
+  EXPECT_EQ(statistics(region).failures, 0u);
+}
+
+// Pages that are probed are written to while a slow disk is to take them, which calls them off.
+TEST(RegionTest, isDestroyedWhileAPageThatWasToLeaveDoesNot) {
+  fallow_region_options options{};
+  options.no_daemon = 1;
+  options.backing_speed = "latency=300ms,bandwidth=100M";
+  OwnedRegion region = make(2 * kMiB, 2 * kMiB, options);
+  volatile std::uint64_t* memory = words(region);
+  std::uint64_t written = 0;
+  while (statistics(region).faults_write == 0) {
+    memory[0] = ++written;
+  }
+  EXPECT_EQ(memory[0], written);
+  region.reset();
+}
+
+// Several threads' faults on the same pages are answered once, and some are read too late to
+// matter.
+TEST(RegionTest, isDestroyedJustAfterManyThreadsHaveFaulted) {
+  for (unsigned round = 0; round < 50; ++round) {
+    fallow_region_options options{};
+    options.no_daemon = 1;
+    options.handlers = 4;
+    const OwnedRegion region = make(4 * kMiB, kMiB, options);
+    std::vector<std::thread> threads;
+    for (unsigned i = 0; i < 6; ++i) {
+      threads.emplace_back([memory = words(region), i, round] {
+        for (std::size_t page = round; page < 700 + round; ++page) {
+          memory[page * kWords + i] = i + 1;
+        }
+      });
+    }
+    for (std::thread& thread : threads) {
+      thread.join();
+    }
+    ASSERT_EQ(statistics(region).failures, 0u);
+  }
 }
 
 sigjmp_buf jump;
@@ -379,6 +458,7 @@ TEST_F(RegionOnANodeTest, keepsPagesWithTheDaemonAndTheRestInTheFile) {
   EXPECT_LE(now.in_fallow, 2 * kMiB);
   EXPECT_GT(now.in_backing, 0u);
   EXPECT_EQ(now.failures, 0u);
+  EXPECT_LE(now.prefetch_hits, now.prefetched);
 }
 
 TEST_F(RegionOnANodeTest, leavesNothingWithTheDaemon) {

@@ -21,6 +21,7 @@ struct Pager::Space {
   std::uint32_t thread = 0;          // that faulted last
   std::uint64_t counts_from_ns = 0;  // then what it had when it was forked counts; 0: never
   unsigned held = 0;                 // nothing leaves while it is not 0
+  std::size_t leaving = 0;           // pages that the thread that evicts has in hand, or had
   std::uint64_t rests_until_ns = 0;  // it did not let its pages go, and is left alone
   std::vector<Run> removed;          // may have been given back: to be looked at, but not before
   std::uint64_t removed_look_ns = 0;
