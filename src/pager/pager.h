@@ -260,7 +260,7 @@ class Pager {
   std::uint64_t resident_max_ = 0;
   std::uint64_t next_probes_ns_ = 0;
   std::uint64_t next_age_ns_ = 0;
-  static constexpr std::uint64_t kReportPeriodNs = 250'000'000;
+  static constexpr std::uint64_t kReportPeriodNs = 100'000'000;
   std::uint64_t next_report_ns_ = 0;
   std::uint32_t stamps_ = 0;
   std::uint64_t next_target_look_ns_ = 0;

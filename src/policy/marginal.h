@@ -33,7 +33,7 @@ class Marginal final : public Policy {
   static constexpr double kReadsLeast = 64;
   // So much more must the frames of a VM be worth to be taken from one that was to have all that it
   // wants: moving them costs writes and reads.
-  static constexpr double kStay = 1.25;
+  static constexpr double kStay = 1.5;
   // Every VM gets this part of an equal share, if it wants it.
   static constexpr std::uint64_t kFloorParts = 8;
 

@@ -17,7 +17,7 @@ namespace fallow::policy {
 // What is known of a VM's pages beyond its RAM, besides what passes through memory. What is counted
 // fades: each interval counts a part of what the one after it does (kFade).
 struct Demand {
-  static constexpr double kFade = 0.85;
+  static constexpr double kFade = 0.95;
 
   bool known = false;
   double memory_reads = 0;     // pages read back from memory, of late
