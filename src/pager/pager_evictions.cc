@@ -99,9 +99,10 @@ void Pager::look_at_use(Lock& lock, PageLink& link) {
       }
       add_victim(victims, *page);
     }
-    counts_.probes += victims.size();
+    const std::uint64_t before = counts_.evictions;
     bool refused = false;
     evict(lock, link, std::move(victims), refused);
+    counts_.probes += counts_.evictions - before;
   }
   if (now_ns >= next_age_ns_) {
     next_age_ns_ = now_ns + MemoryMonitor::kAgePeriodNs;
