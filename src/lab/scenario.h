@@ -58,7 +58,7 @@ struct Scenario {
   std::uint64_t memory_bytes = 0;  // pooled
   std::uint64_t interval_ns = 1'000'000'000;
   std::string backing = "hdd";    // the backing store's speed (base/disk_speed.h)
-  std::string demotion = "2000";  // pages a second, or "off"
+  std::string demotion = "8000";  // pages a second, or "off"
   std::vector<std::string> policies{};
   std::uint64_t repetitions = 5;
   std::uint64_t seed = 1;
