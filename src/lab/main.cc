@@ -106,24 +106,12 @@ Result<std::uint64_t> interval_ms(const Options& options) {
   return *ns / kNsPerMs;
 }
 
-Result<std::string> demotion(const Options& options) {
-  if (options.demotion == "off") {
-    return options.demotion;
-  }
-  const auto pages = parse_count(options.demotion);
-  if (!pages || *pages == 0) {
-    return invalid("--demotion must be 'off' or a number of pages per second, not '" +
-                   options.demotion + "'");
-  }
-  return options.demotion;
-}
-
 Result<UsememSettings> usemem_settings(const Options& options) {
   const auto sizes = scaled_sizes(options.scale);
   FALLOW_TRY(sizes);
   const auto interval = interval_ms(options);
   FALLOW_TRY(interval);
-  const auto rate = demotion(options);
+  const auto rate = parse_rate(options.demotion);
   FALLOW_TRY(rate);
   const auto policies = parse_policies(options.policies);
   FALLOW_TRY(policies);
@@ -227,7 +215,9 @@ Status apply(const CampaignOptions& options, Scenario& scenario) {
     scenario.backing = speed->spec();
   }
   if (!options.demotion.empty()) {
-    scenario.demotion = options.demotion;
+    const auto rate = parse_rate(options.demotion);
+    FALLOW_TRY(rate);
+    scenario.demotion = *rate;
   }
   scenario.seed = options.seed == 0 ? scenario.seed : options.seed;
   return check_fits(scenario, host_bytes());

@@ -88,14 +88,6 @@ Result<std::string> parse_name(const std::string& text) {
   return text;
 }
 
-Result<std::string> parse_rate(const std::string& text) {
-  const auto pages = parse_count(text);
-  if (text != "off" && (!pages || *pages == 0)) {
-    return invalid("'" + text + "' must be \"off\" or a number of pages per second");
-  }
-  return text;
-}
-
 Result<std::vector<std::string>> parse_policy_text(const std::string& text) {
   return parse_policies(text);
 }
@@ -420,6 +412,14 @@ Status scale_run(RunPlan& run, double factor) {
 }
 
 }  // namespace
+
+Result<std::string> parse_rate(const std::string& text) {
+  const auto pages = parse_count(text);
+  if (text != "off" && (!pages || *pages == 0)) {
+    return invalid("'" + text + "' must be \"off\" or a number of pages per second");
+  }
+  return text;
+}
 
 ScenarioReading read_scenario(std::string_view toml) {
   ScenarioReading reading;

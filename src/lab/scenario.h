@@ -75,6 +75,9 @@ ScenarioReading read_scenario(std::string_view toml);
 // kInvalid with a line "FILE:LINE: what" for each error.
 Result<Scenario> load_scenario(const std::string& path);
 
+// Pages a second, or "off"; as text.
+Result<std::string> parse_rate(const std::string& text);
+
 // All sizes and times multiplied: 1/64 to 4. kInvalid, too, when that makes something too small.
 Result<Scenario> scaled(const Scenario& scenario, double factor);
 

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "integration/program.h"
@@ -104,6 +105,32 @@ TEST(Lab, usememScenario_swapsInEveryVmAndReports) {
   }
   for (const char* file : {"report.html", "frames.csv", "steps.csv", "result.json"}) {
     EXPECT_GT(std::filesystem::file_size(out.path() + "/" + file), 0u) << file;
+  }
+}
+
+// A scenario from a file, with machines as guests.
+TEST(Lab, scenarioOfMachines_hasTheSameChecksums) {
+  const TempDir folder;
+  std::ofstream(folder.path() + "/small.toml")
+      << "name = \"small\"\nmemory = \"512M\"\nbacking = \"ssd\"\nrepetitions = 1\n"
+         "[[vm]]\nname = \"a\"\nram = \"256M\"\ndisk = \"2G\"\n"
+         "[[vm.run]]\nworkload = \"sort-words\"\nsize = \"768M\"\niterations = 1\n"
+         "[[vm]]\nname = \"b\"\nram = \"256M\"\ndisk = \"2G\"\n"
+         "[[vm.run]]\nworkload = \"usemem\"\nsize = \"768M\"\nstep = \"384M\"\n"
+         "start = { when = [\"a\"], phase = \"build\" }\n";
+  const Outcome outcome = run({bin("fallow-lab"), "run", folder.path() + "/small.toml", "--guest",
+                               "vm", "--policies", "marginal", "--out", folder.path(), "--image",
+                               std::string(FALLOW_SOURCE) + "/build/guest", "--json"},
+                              "", 900);
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  const json scenario = json::parse(outcome.out).at("scenarios").at(0);
+  EXPECT_THAT(scenario.at("guest").get<std::string>(), testing::StartsWith("vm ("));
+  ASSERT_EQ(scenario.at("policies").size(), 2u);
+  const json& policy = scenario.at("policies").at(1);
+  EXPECT_EQ(policy.at("policy"), "marginal");
+  EXPECT_TRUE(policy.at("checksums_agree"));
+  for (const json& vm : policy.at("vms")) {
+    EXPECT_GT(vm.at("frames_peak"), 0) << vm;
   }
 }
 
