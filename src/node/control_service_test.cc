@@ -115,7 +115,7 @@ class FakeNode final : public Operations {
 
   static ClientView client() {
     ClientView view{.name = "pager", .connected = true, .used = 3};
-    view.report = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, {{13, 14}, {15, 6}}};
+    view.report = {1, 2, 3, 4, 5, 6, 7, 8, 9, 18, 19, 10, 11, 12, {{13, 14}, {15, 6}}};
     view.quota.weight = 17;
     return view;
   }
@@ -189,8 +189,9 @@ TEST_F(ControlServiceTest, Clients_overTheSocket_arriveWithWhatTheySay) {
     EXPECT_THAT((std::vector{said.age_ns, said.ram_limit_pages, said.resident_pages,
                              said.faults_total, said.evictions_total, said.prefetched_total,
                              said.prefetch_hits_total, said.backing_pages, said.working_set_pages,
-                             said.interval_ns, said.interval_faults, said.interval_evictions}),
-                testing::ElementsAre(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12));
+                             said.interval_ns, said.interval_faults, said.interval_evictions,
+                             said.backing_reads_total, said.backing_wait_ns_total}),
+                testing::ElementsAre(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 18, 19));
     ASSERT_EQ(said.curve.size(), 2u);
     EXPECT_EQ(said.curve[1].pages, 15u);
     EXPECT_EQ(said.curve[1].misses_per_million, 6u);
