@@ -32,6 +32,7 @@ const std::vector<std::string>& all_policies() {
       "smart-alloc:P=4,threshold=64",
       "smart-alloc:P=6,threshold=64",
       "smart-alloc:P=10,threshold=64",
+      "marginal",
   };
   return all;
 }
