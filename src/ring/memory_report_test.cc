@@ -57,7 +57,7 @@ TEST(CheckReport, curvesThatAreNone_fail) {
 
 TEST(CheckReport, reservedFields_areZero) {
   EXPECT_FALSE(passes([](MemoryReport& r) { r.reserved0 = 1; }));
-  EXPECT_FALSE(passes([](MemoryReport& r) { r.reserved[6] = 1; }));
+  EXPECT_FALSE(passes([](MemoryReport& r) { r.reserved[4] = 1; }));
   EXPECT_FALSE(passes([](MemoryReport& r) { r.curve[15].pages = 1; }));
 }
 
