@@ -207,6 +207,7 @@ class Pager {
   void flush_dead(Lock& lock, PageLink& link);
   std::size_t evict(Lock& lock, PageLink& link, std::vector<Victim> victims, bool& refused);
   [[nodiscard]] bool may_leave(const Space& space) const;
+  static bool being_removed(const Space& space, std::uint64_t address);
 
   // Following the target (pager_targets.cc).
   void look_at_target(Lock& lock, PageLink& link);

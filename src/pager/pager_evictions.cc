@@ -248,6 +248,14 @@ bool Pager::still_leaving(const Victim& victim) {
   return page != nullptr && page->state == PageState::kSaving;
 }
 
+// Whether the page may be on its way out by itself: it must not be saved then, or it would come
+// back with the content that was given up.
+bool Pager::being_removed(const Space& space, std::uint64_t address) {
+  return std::any_of(space.removed.begin(), space.removed.end(), [address](const Run& run) {
+    return address >= run.begin && address - run.begin < run.pages * kPageSize;
+  });
+}
+
 bool Pager::may_leave(const Space& space) const {
   return space.access != nullptr && space.held == 0 &&
          (space.rests_until_ns == 0 || clock_.now_ns() >= space.rests_until_ns);
@@ -260,7 +268,8 @@ bool Pager::add_victim(std::vector<Victim>& victims, const Resident& next) {
   if (page == nullptr || page->stamp != next.stamp) {
     return true;  // it has left otherwise
   }
-  if (page->state != PageState::kResident || page->uncounted || !may_leave(*space)) {
+  if (page->state != PageState::kResident || page->uncounted || !may_leave(*space) ||
+      being_removed(*space, next.address)) {
     return false;
   }
   page->state = PageState::kSaving;

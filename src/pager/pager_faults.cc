@@ -22,7 +22,7 @@ constexpr std::size_t kStreamFirst = 4;
 constexpr std::int64_t kExchangesMost = 16;
 constexpr std::chrono::seconds kExchangeAtMost{2};
 // Nearly always enough for a program to do what it has announced.
-constexpr std::uint64_t kRemovalNs = 20'000'000;
+constexpr std::uint64_t kRemovalNs = 60'000'000;
 
 }  // namespace
 
