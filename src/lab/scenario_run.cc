@@ -13,6 +13,7 @@
 namespace fallow::lab {
 namespace {
 
+constexpr std::uint64_t kMiB = std::uint64_t{1} << 20;
 constexpr std::uint64_t kBootMsMax = 180'000;
 constexpr std::uint64_t kAnswerMsMax = 60'000;
 constexpr std::uint64_t kRunMsMax = 3'600'000;
@@ -92,7 +93,9 @@ double ScenarioRun::now_s() const {
 
 std::uint64_t ScenarioRun::ram_of(const VmPlan& vm) const {
   const bool machine = setting_.guest == GuestKind::kMachine;
-  const std::uint64_t ram = vm.ram_bytes + (machine ? setting_.overhead_bytes : 0);
+  // Whole MiB: QEMU does not take every number of pages.
+  const std::uint64_t ram =
+      machine ? (vm.ram_bytes + setting_.overhead_bytes + kMiB - 1) / kMiB * kMiB : vm.ram_bytes;
   if (!ample()) {
     return ram;
   }
@@ -100,7 +103,7 @@ std::uint64_t ScenarioRun::ram_of(const VmPlan& vm) const {
   for (const RunPlan& run : vm.runs) {
     largest = std::max(largest, run.bytes);
   }
-  return machine ? ram + 2 * largest : 0;
+  return machine ? ram + (2 * largest + kMiB - 1) / kMiB * kMiB : 0;
 }
 
 Status ScenarioRun::start_daemon() {
