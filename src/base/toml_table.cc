@@ -63,7 +63,8 @@ void TableReader::take_flag(const std::string& key, bool* into) {
   *into = node->as_boolean()->get();
 }
 
-std::vector<const toml::table*> TableReader::tables(const std::string& key, std::size_t most) {
+std::vector<const toml::table*> TableReader::tables(const std::string& key, std::size_t most,
+                                                    const std::string& plural) {
   const toml::node* node = find(key);
   if (node == nullptr) {
     return {};
@@ -74,7 +75,7 @@ std::vector<const toml::table*> TableReader::tables(const std::string& key, std:
     return {};
   }
   if (array->size() > most) {
-    error(*node, "more than " + std::to_string(most) + " [[" + key + "]]: take some out");
+    error(*node, "more than " + std::to_string(most) + " " + plural + ": take some out");
     return {};
   }
   std::vector<const toml::table*> all;

@@ -57,8 +57,9 @@ class TableReader {
   // nullptr when there is no such key; it is known from then on.
   const toml::node* find(const std::string& key);
   // The tables of [[key]], none when there are none or they are something else, which is an error.
-  // More than `most` are one, too.
-  std::vector<const toml::table*> tables(const std::string& key, std::size_t most);
+  // More than `most` are one, too; `plural` is what they are called then.
+  std::vector<const toml::table*> tables(const std::string& key, std::size_t most,
+                                         const std::string& plural);
 
   void missing(const std::string& key, const std::string& example);
   void refuse_unknown_keys();

@@ -69,10 +69,6 @@ Result<std::uint32_t> parse_cpus(const std::string& text) {
   return static_cast<std::uint32_t>(*count);
 }
 
-Result<std::uint64_t> parse_seed(const std::string& text) {
-  return parse_count(text);
-}
-
 Result<std::string> parse_text(const std::string& text) {
   return text;
 }
@@ -86,10 +82,6 @@ Result<std::string> parse_speed(const std::string& text) {
 Result<std::string> parse_name(const std::string& text) {
   FALLOW_TRY(check_name(text));
   return text;
-}
-
-Result<std::vector<std::string>> parse_policy_text(const std::string& text) {
-  return parse_policies(text);
 }
 
 Result<std::string> parse_workload(const std::string& text) {
@@ -117,7 +109,7 @@ class Reader {
   void read() {
     TableReader top(root_, "the scenario", errors_);
     read_top(top);
-    const auto tables = top.tables("vm", kVmsMost);
+    const auto tables = top.tables("vm", kVmsMost, "[[vm]]");
     const toml::node* stop = top.find("stop");
     top.refuse_unknown_keys();
     if (tables.empty() && root_.get("vm") == nullptr) {
@@ -152,9 +144,9 @@ class Reader {
     top.take<std::uint64_t>("interval", &scenario_.interval_ns, parse_interval);
     top.take<std::string>("backing", &scenario_.backing, parse_speed);
     top.take<std::string>("demotion", &scenario_.demotion, parse_rate);
-    top.take<std::vector<std::string>>("policies", &scenario_.policies, parse_policy_text);
+    top.take<std::vector<std::string>>("policies", &scenario_.policies, parse_policies);
     top.take<std::uint64_t>("repetitions", &scenario_.repetitions, parse_at_least_one);
-    top.take<std::uint64_t>("seed", &scenario_.seed, parse_seed);
+    top.take<std::uint64_t>("seed", &scenario_.seed, parse_count);
   }
 
   static Result<std::uint64_t> parse_interval(const std::string& text) {
@@ -184,7 +176,7 @@ class Reader {
     reader.take<std::uint64_t>("disk", &vm.disk_bytes, parse_bytes);
     reader.take<std::uint32_t>("cpus", &vm.cpus, parse_cpus);
     places_.runs.emplace_back();
-    for (const toml::table* run : reader.tables("run", kRunsMost)) {
+    for (const toml::table* run : reader.tables("run", kRunsMost, "[[run]]")) {
       vm.runs.push_back(read_run(*run));
       places_.runs.back().push_back(run);
     }

@@ -320,24 +320,9 @@ constexpr Tables kVmTables = {"vm", "VMs", kVmsMax, read_vm};
 constexpr Tables kQuotaTables = {"quota", "quotas", Quotas::kQuotasMax, read_quota};
 
 void read_tables(const toml::table& root, const Tables& tables, ConfigReading& reading) {
-  const toml::node* node = root.get(tables.name);
-  if (node == nullptr) {
-    return;
-  }
-  const std::string form = "[[" + std::string(tables.name) + "]]";
-  const auto refuse = [&](const std::string& text) {
-    reading.errors.push_back({node->source().begin.line, text});
-  };
-  const toml::array* array = node->as_array();
-  if (array == nullptr || !array->is_homogeneous(toml::node_type::table)) {
-    return refuse("'" + std::string(tables.name) + "' must be tables: write " + form);
-  }
-  if (array->size() > tables.count_max) {
-    return refuse("more than " + std::to_string(tables.count_max) + " " + tables.plural +
-                  ": take some out");
-  }
-  for (const toml::node& table : *array) {
-    TableReader reader(*table.as_table(), form, reading.errors);
+  TableReader top(root, "the file", reading.errors);
+  for (const toml::table* table : top.tables(tables.name, tables.count_max, tables.plural)) {
+    TableReader reader(*table, "[[" + std::string(tables.name) + "]]", reading.errors);
     tables.read(reader, reading.config);
     reader.refuse_unknown_keys();
   }
