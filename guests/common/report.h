@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <new>
+#include <span>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -26,10 +27,13 @@ void print_phase(std::string_view name, std::uint64_t milliseconds, const std::s
 void print_done(const std::string& rest);
 int print_error(const std::string& text);  // returns the exit code, 1
 
-// Exit codes: what `body` says; 2 for wrong use. Parsed has a member `help`.
+// A program's main(). Exit codes: what `body` says; 2 for wrong use. Parsed has a member `help`.
 template <typename Parsed>
-int run_program(const std::variant<Parsed, std::string>& parsed, std::string_view help,
-                int (*body)(const Parsed&)) {
+int run_program(int argc, char** argv,
+                std::variant<Parsed, std::string> (*parse)(std::span<const char* const>),
+                std::string_view help, int (*body)(const Parsed&)) {
+  const std::variant<Parsed, std::string> parsed =
+      parse({argv + 1, static_cast<std::size_t>(argc - 1)});
   if (const auto* error = std::get_if<std::string>(&parsed)) {
     std::fprintf(stderr, "%s\n", error->c_str());
     return 2;

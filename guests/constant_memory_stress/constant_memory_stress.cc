@@ -71,6 +71,5 @@ int run(const StressOptions& options) {
 
 int main(int argc, char** argv) {
   using namespace fallow::guests;
-  const std::span<const char* const> arguments(argv + 1, static_cast<size_t>(argc - 1));
-  return run_program(parse_stress_options(arguments), stress_help(), run);
+  return run_program(argc, argv, parse_stress_options, stress_help(), run);
 }

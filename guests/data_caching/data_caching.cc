@@ -133,6 +133,5 @@ int run(const CachingOptions& options) {
 
 int main(int argc, char** argv) {
   using namespace fallow::guests;
-  const std::span<const char* const> arguments(argv + 1, static_cast<size_t>(argc - 1));
-  return run_program(parse_caching_options(arguments), caching_help(), run);
+  return run_program(argc, argv, parse_caching_options, caching_help(), run);
 }

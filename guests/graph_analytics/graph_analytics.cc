@@ -81,6 +81,5 @@ int run(const GraphOptions& options) {
 
 int main(int argc, char** argv) {
   using namespace fallow::guests;
-  const std::span<const char* const> arguments(argv + 1, static_cast<size_t>(argc - 1));
-  return run_program(parse_graph_options(arguments), graph_help(), run);
+  return run_program(argc, argv, parse_graph_options, graph_help(), run);
 }

@@ -67,6 +67,5 @@ int run(const BuildOptions& options) {
 
 int main(int argc, char** argv) {
   using namespace fallow::guests;
-  const std::span<const char* const> arguments(argv + 1, static_cast<size_t>(argc - 1));
-  return run_program(parse_build_options(arguments), build_help(), run);
+  return run_program(argc, argv, parse_build_options, build_help(), run);
 }

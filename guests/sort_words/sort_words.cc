@@ -51,6 +51,5 @@ int run(const SortOptions& options) {
 
 int main(int argc, char** argv) {
   using namespace fallow::guests;
-  const std::span<const char* const> arguments(argv + 1, static_cast<size_t>(argc - 1));
-  return run_program(parse_sort_options(arguments), sort_help(), run);
+  return run_program(argc, argv, parse_sort_options, sort_help(), run);
 }

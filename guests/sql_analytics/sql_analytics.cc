@@ -89,6 +89,5 @@ int run(const SqlOptions& options) {
 
 int main(int argc, char** argv) {
   using namespace fallow::guests;
-  const std::span<const char* const> arguments(argv + 1, static_cast<size_t>(argc - 1));
-  return run_program(parse_sql_options(arguments), sql_help(), run);
+  return run_program(argc, argv, parse_sql_options, sql_help(), run);
 }

@@ -127,6 +127,5 @@ int run(const UsememOptions& options) {
 
 int main(int argc, char** argv) {
   using namespace fallow::guests;
-  const std::span<const char* const> arguments(argv + 1, static_cast<size_t>(argc - 1));
-  return run_program(parse_usemem_options(arguments), usemem_help(), run);
+  return run_program(argc, argv, parse_usemem_options, usemem_help(), run);
 }
