@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/passed_descriptors.h"
 #include "ring/control_messages.h"
 #include "ring/queue_pair.h"
 
@@ -22,19 +23,11 @@ constexpr ring::Secret kSecret{{17, 4}};
 void send_message(int socket, const void* message, std::size_t bytes,
                   const std::vector<int>& files) {
   iovec part{const_cast<void*>(message), bytes};
-  alignas(cmsghdr) char control[CMSG_SPACE(2 * sizeof(int))] = {};
+  PassedDescriptors<2> along;
   msghdr header{};
   header.msg_iov = &part;
   header.msg_iovlen = 1;
-  if (!files.empty()) {
-    header.msg_control = control;
-    header.msg_controllen = CMSG_SPACE(files.size() * sizeof(int));
-    cmsghdr* rights = CMSG_FIRSTHDR(&header);
-    rights->cmsg_level = SOL_SOCKET;
-    rights->cmsg_type = SCM_RIGHTS;
-    rights->cmsg_len = CMSG_LEN(files.size() * sizeof(int));
-    std::memcpy(CMSG_DATA(rights), files.data(), files.size() * sizeof(int));
-  }
+  along.give(header, files);
   ::sendmsg(socket, &header, MSG_NOSIGNAL);
 }
 

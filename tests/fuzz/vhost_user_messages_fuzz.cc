@@ -30,6 +30,7 @@
 
 #include "base/foreign_memory.h"
 #include "base/log.h"
+#include "base/passed_descriptors.h"
 #include "base/temp_dir.h"
 #include "checking_device.h"
 #include "frontend/vhost_user/vhost_user_blk.h"
@@ -277,19 +278,11 @@ class Fixture {
 
   void send(const void* data, std::size_t size, const std::vector<int>& fds) {
     iovec part{const_cast<void*>(data), size};
-    alignas(cmsghdr) char control[CMSG_SPACE(16 * sizeof(int))] = {};
+    PassedDescriptors<16> along;
     msghdr head{};
     head.msg_iov = &part;
     head.msg_iovlen = 1;
-    if (!fds.empty()) {
-      head.msg_control = control;
-      head.msg_controllen = CMSG_SPACE(fds.size() * sizeof(int));
-      cmsghdr* item = CMSG_FIRSTHDR(&head);
-      item->cmsg_level = SOL_SOCKET;
-      item->cmsg_type = SCM_RIGHTS;
-      item->cmsg_len = CMSG_LEN(fds.size() * sizeof(int));
-      std::memcpy(CMSG_DATA(item), fds.data(), fds.size() * sizeof(int));
-    }
+    along.give(head, fds);
     [[maybe_unused]] const ssize_t sent =
         ::sendmsg(peer_.get(), &head, MSG_NOSIGNAL | MSG_DONTWAIT);
   }

@@ -15,6 +15,7 @@
 #include <sstream>
 
 #include "base/check.h"
+#include "base/passed_descriptors.h"
 #include "pager/userfault_features.h"
 
 namespace fallow::test {
@@ -90,20 +91,11 @@ bool answered(int connection) {
 
 void say(int connection, const std::string& text, const std::vector<int>& descriptors) {
   iovec vector{const_cast<char*>(text.data()), text.size()};
-  alignas(cmsghdr) char control[CMSG_SPACE(4 * sizeof(int))] = {};
+  PassedDescriptors<4> along;
   msghdr message{};
   message.msg_iov = &vector;
   message.msg_iovlen = 1;
-  if (!descriptors.empty()) {
-    const std::size_t bytes = descriptors.size() * sizeof(int);
-    message.msg_control = control;
-    message.msg_controllen = CMSG_SPACE(bytes);
-    cmsghdr* part = CMSG_FIRSTHDR(&message);
-    part->cmsg_level = SOL_SOCKET;
-    part->cmsg_type = SCM_RIGHTS;
-    part->cmsg_len = CMSG_LEN(bytes);
-    std::memcpy(CMSG_DATA(part), descriptors.data(), bytes);
-  }
+  along.give(message, descriptors);
   // Who has been refused already may have gone.
   (void)::sendmsg(connection, &message, MSG_NOSIGNAL);
 }

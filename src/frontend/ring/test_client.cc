@@ -13,6 +13,7 @@
 #include <cstring>
 
 #include "base/check.h"
+#include "base/passed_descriptors.h"
 
 namespace fallow::ring {
 namespace {
@@ -155,19 +156,11 @@ bool TestClient::keep(std::uint32_t seconds) {
 
 void TestClient::send_bytes(std::span<const std::byte> bytes, std::span<const int> fds) {
   iovec part{const_cast<std::byte*>(bytes.data()), bytes.size()};
-  std::vector<std::byte> control(CMSG_SPACE(fds.size_bytes()));
+  PassedDescriptors<253> along;  // the kernel takes no more
   msghdr head{};
   head.msg_iov = &part;
   head.msg_iovlen = 1;
-  if (!fds.empty()) {
-    head.msg_control = control.data();
-    head.msg_controllen = control.size();
-    cmsghdr* item = CMSG_FIRSTHDR(&head);
-    item->cmsg_level = SOL_SOCKET;
-    item->cmsg_type = SCM_RIGHTS;
-    item->cmsg_len = CMSG_LEN(fds.size_bytes());
-    std::memcpy(CMSG_DATA(item), fds.data(), fds.size_bytes());
-  }
+  along.give(head, fds);
   [[maybe_unused]] const ssize_t sent = ::sendmsg(socket_.get(), &head, MSG_NOSIGNAL);
 }
 
@@ -179,21 +172,15 @@ std::vector<std::byte> TestClient::receive() {
   }
   std::vector<std::byte> packet(kControlBytesMax);
   iovec part{packet.data(), packet.size()};
-  alignas(cmsghdr) char control[CMSG_SPACE(8 * sizeof(int))];
+  PassedDescriptors<8> along;
   msghdr head{};
   head.msg_iov = &part;
   head.msg_iovlen = 1;
-  head.msg_control = control;
-  head.msg_controllen = sizeof control;
+  along.expect(head);
   const ssize_t got = ::recvmsg(socket_.get(), &head, MSG_CMSG_CLOEXEC);
   packet.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
-  for (cmsghdr* item = got > 0 ? CMSG_FIRSTHDR(&head) : nullptr; item != nullptr;
-       item = CMSG_NXTHDR(&head, item)) {
-    for (std::size_t at = CMSG_LEN(0); at < item->cmsg_len; at += sizeof(int)) {
-      int fd = -1;
-      std::memcpy(&fd, reinterpret_cast<const char*>(item) + at, sizeof fd);
-      fds_.emplace_back(fd);
-    }
+  if (got > 0) {
+    take_descriptors(head, [this](UniqueFd fd) { fds_.push_back(std::move(fd)); });
   }
   return packet;
 }

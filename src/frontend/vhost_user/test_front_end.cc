@@ -12,6 +12,7 @@
 #include <cstring>
 
 #include "base/check.h"
+#include "base/passed_descriptors.h"
 #include "base/units.h"
 #include "frontend/vhost_user/virtio_ring_abi.h"
 
@@ -223,20 +224,11 @@ Result<std::uint32_t> TestFrontEnd::stop_queue(unsigned index) {
 
 Status TestFrontEnd::send_raw(std::span<const std::byte> bytes, std::span<const int> fds) {
   iovec part{const_cast<std::byte*>(bytes.data()), bytes.size()};
-  alignas(cmsghdr) char control[CMSG_SPACE(32 * sizeof(int))] = {};
-  CHECK(fds.size() <= 32);
+  PassedDescriptors<32> along;
   msghdr head{};
   head.msg_iov = &part;
   head.msg_iovlen = 1;
-  if (!fds.empty()) {
-    head.msg_control = control;
-    head.msg_controllen = CMSG_SPACE(fds.size_bytes());
-    cmsghdr* item = CMSG_FIRSTHDR(&head);
-    item->cmsg_level = SOL_SOCKET;
-    item->cmsg_type = SCM_RIGHTS;
-    item->cmsg_len = CMSG_LEN(fds.size_bytes());
-    std::memcpy(CMSG_DATA(item), fds.data(), fds.size_bytes());
-  }
+  along.give(head, fds);
   if (::sendmsg(socket_.get(), &head, MSG_NOSIGNAL) != static_cast<ssize_t>(bytes.size())) {
     return failed_errno("cannot send to the back end", errno);
   }
@@ -282,22 +274,16 @@ Status TestFrontEnd::receive_exactly(std::byte* to, std::size_t size, std::vecto
       return failed("the back end does not answer");
     }
     iovec part{to, size};
-    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))];
+    PassedDescriptors<1> along;
     msghdr head{};
     head.msg_iov = &part;
     head.msg_iovlen = 1;
-    head.msg_control = control;
-    head.msg_controllen = sizeof control;
+    along.expect(head);
     const ssize_t got = ::recvmsg(socket_.get(), &head, MSG_CMSG_CLOEXEC);
     if (got <= 0) {
       return failed("the back end closed the connection");
     }
-    if (const cmsghdr* item = CMSG_FIRSTHDR(&head);
-        item != nullptr && item->cmsg_type == SCM_RIGHTS) {
-      int fd = -1;
-      std::memcpy(&fd, CMSG_DATA(item), sizeof fd);
-      fds.emplace_back(fd);
-    }
+    take_descriptors(head, [&](UniqueFd fd) { fds.push_back(std::move(fd)); });
     to += got;
     size -= static_cast<std::size_t>(got);
   }
