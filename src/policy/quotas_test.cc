@@ -46,6 +46,21 @@ Wide sum_of(const std::vector<Decision>& decisions) {
   return sum;
 }
 
+// The first shares have a page of what is left over.
+std::uint64_t equal_share(std::uint64_t total, std::uint64_t count, std::uint64_t i) {
+  return total / count + (i < total % count ? 1 : 0);
+}
+
+TEST(SharesByWeight, Sum_anyCount_isTotal) {
+  for (std::uint64_t count = 1; count <= 20; ++count) {
+    std::uint64_t sum = 0;
+    for (const Share& share : shares_by_weight(1000, std::vector<Quota>(count))) {
+      sum += share.pages;
+    }
+    EXPECT_EQ(sum, 1000u) << count;
+  }
+}
+
 TEST(SharesByWeight, DefaultQuotas_areEqualShares) {
   for (std::uint64_t total : {0u, 1u, 7u, 1000u, 1001u}) {
     for (std::uint64_t count = 1; count < 12; ++count) {

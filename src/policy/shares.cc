@@ -23,10 +23,6 @@ std::vector<std::size_t> by_remainder(const std::vector<Wide>& remainders) {
 
 }  // namespace
 
-std::uint64_t equal_share(std::uint64_t total, std::uint64_t count, std::uint64_t i) {
-  return total / count + (i < total % count ? 1 : 0);
-}
-
 std::vector<std::uint64_t> scale_to_total(const std::vector<std::uint64_t>& targets,
                                           std::uint64_t total) {
   const Wide sum = std::accumulate(targets.begin(), targets.end(), Wide{0});

@@ -11,16 +11,6 @@ namespace {
 
 using testing::ElementsAre;
 
-TEST(EqualShare, Sum_anyCount_isTotal) {
-  for (std::uint64_t count = 1; count <= 20; ++count) {
-    std::uint64_t sum = 0;
-    for (std::uint64_t i = 0; i < count; ++i) {
-      sum += equal_share(1000, count, i);
-    }
-    EXPECT_EQ(sum, 1000u) << count;
-  }
-}
-
 TEST(ScaleToTotal, Remainders_largestFirst) {
   EXPECT_THAT(scale_to_total({520, 392, 100}, 1000), ElementsAre(514, 387, 99));
 }
