@@ -167,6 +167,9 @@ void Controller::carry_out(const DecisionRecord& record) {
 }
 
 void Controller::remember(DecisionRecord record) {
+  for (policy::VmStatistics& vm : record.statistics.vms) {
+    vm.demand.curve.reset();  // large, and the reason says what came of it
+  }
   history_rows_ += record.decisions.size();
   history_.push_back(std::move(record));
   while (history_.size() > history_max_ ||

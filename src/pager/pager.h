@@ -263,6 +263,7 @@ class Pager {
   std::uint64_t next_age_ns_ = 0;
   static constexpr std::uint64_t kReportPeriodNs = 100'000'000;
   std::uint64_t next_report_ns_ = 0;
+  fallow_memory_report report_{};  // what monitor_ says of it, since it aged last
   std::uint32_t stamps_ = 0;
   std::uint64_t next_target_look_ns_ = 0;
   std::uint64_t offers_ = 0;  // pages that the daemon may be offered until it is asked again

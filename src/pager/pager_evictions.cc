@@ -107,11 +107,12 @@ void Pager::look_at_use(Lock& lock, PageLink& link) {
   if (now_ns >= next_age_ns_) {
     next_age_ns_ = now_ns + MemoryMonitor::kAgePeriodNs;
     monitor_.age();
+    report_ = {};
+    monitor_.report(report_);
   }
   if (now_ns >= next_report_ns_) {
     next_report_ns_ = now_ns + kReportPeriodNs;
-    fallow_memory_report report{};
-    monitor_.report(report);
+    fallow_memory_report report = report_;
     report.ram_limit_pages = ram_pages_;
     report.resident_pages =
         static_cast<std::uint64_t>(static_cast<std::int64_t>(ram_pages_) - room_);
