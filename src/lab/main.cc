@@ -295,7 +295,7 @@ int print_report(const std::string& folder, bool json) {
   std::fputs((json ? to_json(scenarios, all) : to_table(scenarios) + "\n" + to_text(all)).c_str(),
              stdout);
   std::fflush(stdout);
-  if (const Status written = write_report(*records, folder); !written) {
+  if (const Status written = write_report(*records, scenarios, all, folder); !written) {
     return report(written.error());
   }
   const auto path = std::filesystem::absolute(folder + "/report.html").lexically_normal();

@@ -19,7 +19,7 @@ constexpr std::size_t kSvgBytesMax = std::size_t{32} << 20;
 constexpr std::array<const char*, kMachineCount> kMachineColours = {"#0072B2", "#D55E00",
                                                                     "#009E73"};
 // Solid, dashed, dash and dot; dotted is for targets.
-constexpr std::array<int, kMachineCount> kMachineDashes = {1, 2, 4};
+constexpr std::array<std::size_t, kMachineCount> kMachineDashes = {1, 2, 4};
 constexpr const char* kBarStyles =
     "set style fill solid 0.85 border rgb '#333333'\n"
     "set linetype 1 lc rgb '#999999'\nset linetype 2 lc rgb '#D55E00'\n"
@@ -53,13 +53,8 @@ std::string frames_data(const PolicyResult& policy, std::size_t machine) {
 }
 
 std::string frames_curves(const PolicyResult& policy, std::size_t machine) {
-  const std::string block = "$vm" + std::to_string(machine);
-  const std::string colour = std::string(" lc rgb '") + kMachineColours[machine] + "'";
-  const std::string& name = policy.machines[machine].name;
-  const std::string dash = " dt " + std::to_string(kMachineDashes[machine]);
-  return block + " using 1:2 with lines lw 2" + colour + dash + " title " + plot_quoted(name) +
-         ", " + block + " using 1:3 with steps lw 1" + colour + " dt 3 title " +
-         plot_quoted(name + " target");
+  return frames_curve("$vm" + std::to_string(machine), policy.machines[machine].name,
+                      kMachineColours[machine], kMachineDashes[machine]);
 }
 
 }  // namespace
@@ -78,6 +73,14 @@ std::string plot_preamble(const std::string& title, int width, int height) {
          std::to_string(height) + " font 'sans-serif,12' background rgb 'white'\nset title " +
          plot_quoted(title) +
          "\nset grid ytics lc rgb '#dddddd'\nset tics nomirror\nset border 3\n";
+}
+
+std::string frames_curve(const std::string& block, const std::string& name,
+                         const std::string& colour, std::size_t dash) {
+  const std::string look = " lc rgb '" + colour + "' dt ";
+  return block + " using 1:2 with lines lw 2" + look + std::to_string(dash) + " title " +
+         plot_quoted(name) + ", " + block + " using 1:3 with steps lw 1" + look + "3 title " +
+         plot_quoted(name + " target");
 }
 
 Plot time_plot(const LabRecord& record, std::size_t machine) {

@@ -22,6 +22,9 @@ Plot frames_plot(const LabRecord& record, const PolicyResult& policy);
 std::string plot_preamble(const std::string& title, int width, int height);
 // As gnuplot takes text.
 std::string plot_quoted(const std::string& text);
+// What to plot of a data block of rows "time frames target".
+std::string frames_curve(const std::string& block, const std::string& name,
+                         const std::string& colour, std::size_t dash);
 
 // The plot as an <svg> element.
 Result<std::string> render(const Plot& plot, const std::string& folder);

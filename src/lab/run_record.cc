@@ -3,12 +3,30 @@
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
-#include <sstream>
+
+#include "base/file.h"
 
 namespace fallow::lab {
 namespace {
 
 using Json = nlohmann::json;
+
+constexpr std::size_t kFileBytesMax = std::size_t{1} << 30;
+
+// The rest of a line that was being written goes. Nearly always there is none.
+Status drop_half_line(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  file.seekg(-1, std::ios::end);
+  if (!file || file.get() == '\n') {
+    return {};
+  }
+  const Result<std::string> text = read_text_file(path, kFileBytesMax);
+  FALLOW_TRY(text);
+  const std::size_t end = text->rfind('\n');
+  std::error_code error;
+  std::filesystem::resize_file(path, end == std::string::npos ? 0 : end + 1, error);
+  return error ? failed_errno("cannot cut " + path + " short", error.value()) : Status();
+}
 
 }  // namespace
 
@@ -42,14 +60,16 @@ Result<RunRecord> parse_run_record(std::string_view line) {
 
 Result<std::vector<RunRecord>> read_run_records(const std::string& path) {
   std::vector<RunRecord> records;
-  std::ifstream file(path, std::ios::binary);
-  std::stringstream text;
-  text << file.rdbuf();
-  const std::string all = text.str();
+  if (!std::filesystem::exists(path)) {
+    return records;
+  }
+  const Result<std::string> all = read_text_file(path, kFileBytesMax);
+  FALLOW_TRY(all);
   unsigned number = 0;
-  for (std::size_t at = 0, end = 0; (end = all.find('\n', at)) != std::string::npos; at = end + 1) {
+  for (std::size_t at = 0, end = 0; (end = all->find('\n', at)) != std::string::npos;
+       at = end + 1) {
     ++number;
-    Result<RunRecord> record = parse_run_record(std::string_view(all).substr(at, end - at));
+    Result<RunRecord> record = parse_run_record(std::string_view(*all).substr(at, end - at));
     if (!record) {
       return invalid(path + ":" + std::to_string(number) + ": " + record.error().text);
     }
@@ -59,18 +79,8 @@ Result<std::vector<RunRecord>> read_run_records(const std::string& path) {
 }
 
 Status append_run_record(const std::string& path, const RunRecord& record) {
-  std::error_code error;
-  const auto size = std::filesystem::file_size(path, error);
-  if (!error && size > 0) {
-    // The rest of a line that was being written goes.
-    std::ifstream file(path, std::ios::binary);
-    std::stringstream text;
-    text << file.rdbuf();
-    const std::size_t end = text.str().rfind('\n');
-    const std::size_t whole = end == std::string::npos ? 0 : end + 1;
-    if (whole != size) {
-      std::filesystem::resize_file(path, whole, error);
-    }
+  if (std::filesystem::exists(path)) {
+    FALLOW_TRY(drop_half_line(path));
   }
   std::ofstream file(path, std::ios::binary | std::ios::app);
   file << to_json_line(record);

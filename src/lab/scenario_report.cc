@@ -294,12 +294,9 @@ Plot frames_plot(const RunRecord& record) {
       }
     }
     data += "END\n";
-    const std::string colour = std::string(" lc rgb '") + kColours[vm % kColours.size()] + "'";
-    const std::string dash = " dt " + std::to_string(1 + vm / kColours.size());
-    const std::string& name = record.vms[vm].name;
-    curves += (vm == 0 ? "" : ", ") + block + " using 1:2 with lines lw 2" + colour + dash +
-              " title " + plot_quoted(name) + ", " + block + " using 1:3 with steps lw 1" + colour +
-              " dt 3 title " + plot_quoted(name + " target");
+    curves += (vm == 0 ? "" : ", ") + frames_curve(block, record.vms[vm].name,
+                                                   kColours[vm % kColours.size()],
+                                                   1 + vm / kColours.size());
   }
   return {title, plot_preamble(title, 840, 380) + data +
                      "set xlabel 'seconds'\nset ylabel 'frames of 4 KiB'\nset yrange [0:" +
@@ -307,14 +304,14 @@ Plot frames_plot(const RunRecord& record) {
                      "]\nset key below horizontal\nplot " + curves + "\n"};
 }
 
-Status write_report(const std::vector<RunRecord>& records, const std::string& folder) {
+Status write_report(const std::vector<RunRecord>& records,
+                    const std::vector<ScenarioSummary>& scenarios, const std::vector<Finding>& all,
+                    const std::string& folder) {
   std::error_code error;
   std::filesystem::create_directories(folder, error);
   if (error) {
     return failed("cannot make the folder " + folder + ": " + error.message());
   }
-  const std::vector<ScenarioSummary> scenarios = summarize(records);
-  const std::vector<Finding> all = findings(scenarios);
   // The data first: they are whole even if a plot cannot be drawn.
   FALLOW_TRY(write_text_file(folder + "/runs.csv", runs_csv(records)));
   FALLOW_TRY(write_text_file(folder + "/frames.csv", frames_csv(records)));

@@ -26,8 +26,11 @@ Plot totals_plot(const ScenarioSummary& scenario);
 // Frames and targets of every VM over time.
 Plot frames_plot(const RunRecord& record);
 
-// report.html, runs.csv, frames.csv and summary.json in the folder.
-Status write_report(const std::vector<RunRecord>& records, const std::string& folder);
+// report.html, runs.csv, frames.csv and summary.json in the folder: of the records, and of what
+// they have been summed up to.
+Status write_report(const std::vector<RunRecord>& records,
+                    const std::vector<ScenarioSummary>& scenarios, const std::vector<Finding>& all,
+                    const std::string& folder);
 
 // Two campaigns: which differences of the running times exceed the noise.
 struct Difference {
