@@ -4,7 +4,8 @@
 // A page in RAM is used without anybody being told. So some pages, chosen by their hash, are taken
 // out now and then whether room is needed or not: if they are used, they come back and are counted
 // (probes). Only these pages are counted at all, each for as many as it stands for. Probes are so
-// few that what they cost stays under 1% of a processor.
+// few that what they cost stays under 1% of a processor. Where the daemon takes none of them, only
+// those that leave anyhow tell.
 //
 // Optionally every page that comes in is written to a file, a trace.
 //
@@ -30,6 +31,8 @@ class MemoryMonitor {
  public:
   static constexpr std::uint64_t kProbePeriodNs = 200'000'000;
   static constexpr std::size_t kProbesMost = 32;  // in a period
+  // After nobody took them.
+  static constexpr std::uint64_t kProbeRestNs = 1'000'000'000;
   static constexpr std::uint64_t kAgePeriodNs = 1'000'000'000;
 
   // `ram_pages`: how many may be in RAM.
@@ -43,6 +46,8 @@ class MemoryMonitor {
   void came(const Resident& page);
   // A page to take out, up to kProbesMost times in a period; it may have left already.
   std::optional<Resident> probe();
+  // One that probe() gave is in RAM all the same.
+  void stayed(const Resident& page) { sample_.push_back(page); }
   // Once a kAgePeriodNs.
   void age() { estimator_.age(kKept); }
 

@@ -21,8 +21,6 @@ constexpr unsigned kAwayMs = 2'000;
 constexpr unsigned kBatch = 32;
 // Pages that are worth a system call together.
 constexpr std::size_t kAtOnce = 8;
-// Pages that are read though nobody wants them, where another request would take longer.
-constexpr std::size_t kBridgeMost = 8;
 
 Error store_error(const std::string& what, int error) {
   const std::string text = what + ": " + fallow_error();

@@ -65,6 +65,9 @@ struct Transfer {
 class PageLink {
  public:
   static constexpr std::size_t kBuffers = 256;
+  // Pages of the file that are read though nobody wants them, where another request would take
+  // longer.
+  static constexpr std::uint32_t kBridgeMost = 128;
 
   static Result<std::unique_ptr<PageLink>> open(PageStore& store);
   ~PageLink();

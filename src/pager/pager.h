@@ -192,7 +192,8 @@ class Pager {
   // Evictions (pager_evictions.cc).
   void keep_room(PageLink& link);
   void look_at_use(Lock& lock, PageLink& link);
-  bool add_victim(std::vector<Victim>& victims, const Resident& next);
+  void probe(Lock& lock, PageLink& link, std::uint64_t now_ns);
+  bool add_victim(std::vector<Victim>& victims, const Resident& next, bool probe);
   std::vector<Victim> choose();
   void look_for_absent(std::vector<Victim>& victims);
   std::size_t drop_absent(std::vector<Victim>& victims);

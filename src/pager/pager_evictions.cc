@@ -48,6 +48,7 @@ struct Pager::Victim {
   Page* page;
   bool clean;            // the slot that it has is good
   bool offered;          // clean, and the daemon may have it all the same
+  bool probe;            // not for room: it is not worth a disk's time
   Slot slot = kNoSlot;   // a new one
   bool absent = false;   // the program has given it back without a word
   bool frozen = false;   // its content was read
@@ -86,23 +87,39 @@ void Pager::keep_room(PageLink& link) {
   }
 }
 
-// Takes out pages to see whether they are used, and tells the daemon what it came to.
+// Takes out pages to see whether they are used; only to the daemon, as one that comes back from a
+// disk would cost more than is learned.
+void Pager::probe(Lock& lock, PageLink& link, std::uint64_t now_ns) {
+  std::vector<Victim> victims;
+  std::vector<Resident> chosen;
+  while (victims.size() < MemoryMonitor::kProbesMost) {
+    const std::optional<Resident> page = monitor_.probe();
+    if (!page) {
+      break;
+    }
+    chosen.push_back(*page);
+    add_victim(victims, *page, true);
+  }
+  const std::uint64_t before = counts_.evictions;
+  bool refused = false;
+  evict(lock, link, std::move(victims), refused);
+  counts_.probes += counts_.evictions - before;
+  for (const Resident& one : chosen) {
+    const SpacePtr space = find_space(one.space);
+    const Page* page = space != nullptr ? space->table.find(one.address) : nullptr;
+    if (page != nullptr && page->stamp == one.stamp && page->state == PageState::kResident) {
+      monitor_.stayed(one);
+    }
+  }
+  next_probes_ns_ =
+      now_ns + (refused ? MemoryMonitor::kProbeRestNs : MemoryMonitor::kProbePeriodNs);
+}
+
+// Follows what is used, and tells the daemon what it came to.
 void Pager::look_at_use(Lock& lock, PageLink& link) {
   const std::uint64_t now_ns = clock_.now_ns();
-  if (now_ns >= next_probes_ns_ && !stuck_) {
-    next_probes_ns_ = now_ns + MemoryMonitor::kProbePeriodNs;
-    std::vector<Victim> victims;
-    while (victims.size() < MemoryMonitor::kProbesMost) {
-      const std::optional<Resident> page = monitor_.probe();
-      if (!page) {
-        break;
-      }
-      add_victim(victims, *page);
-    }
-    const std::uint64_t before = counts_.evictions;
-    bool refused = false;
-    evict(lock, link, std::move(victims), refused);
-    counts_.probes += counts_.evictions - before;
+  if (now_ns >= next_probes_ns_ && !stuck_ && store_->client() != nullptr) {
+    probe(lock, link, now_ns);
   }
   if (now_ns >= next_age_ns_) {
     next_age_ns_ = now_ns + MemoryMonitor::kAgePeriodNs;
@@ -263,20 +280,21 @@ bool Pager::may_leave(const Space& space) const {
 }
 
 // False: the page is in RAM, but cannot leave now.
-bool Pager::add_victim(std::vector<Victim>& victims, const Resident& next) {
+bool Pager::add_victim(std::vector<Victim>& victims, const Resident& next, bool probe) {
   const SpacePtr space = find_space(next.space);
   Page* page = space != nullptr ? space->table.find(next.address) : nullptr;
   if (page == nullptr || page->stamp != next.stamp) {
     return true;  // it has left otherwise
   }
   if (page->state != PageState::kResident || page->uncounted || !may_leave(*space) ||
-      being_removed(*space, next.address)) {
+      being_removed(*space, next.address) || (probe && place_of(page->slot) == Place::kFile)) {
     return false;
   }
   page->state = PageState::kSaving;
   ++space->leaving;
   const bool clean = page->slot != kNoSlot;
-  victims.push_back({space.get(), next.address, page, clean, clean && take_offer(*page)});
+  const bool offered = clean && take_offer(*page);
+  victims.push_back({space.get(), next.address, page, clean, offered, probe});
   return true;
 }
 
@@ -289,7 +307,7 @@ std::vector<Pager::Victim> Pager::choose() {
     if (!next) {
       break;
     }
-    if (!add_victim(victims, *next)) {
+    if (!add_victim(victims, *next, false)) {
       resident_.add_again(*next);  // it is being seen to
       ++vain;
     }
@@ -407,7 +425,7 @@ void Pager::give_file_slots(std::vector<Victim>& victims) {
       slots_.release(victim.slot);
       victim.slot = kNoSlot;
     }
-    if (victim.frozen && !victim.clean && !victim.saved) {
+    if (victim.frozen && !victim.clean && !victim.saved && !victim.probe) {
       left.push_back(&victim);
     }
   }

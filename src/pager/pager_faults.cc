@@ -45,13 +45,13 @@ struct Pager::Filling {
   bool write = false;
   bool counted = true;  // else beside the limit
 
-  // Whether a page is to be had with the first one at little cost: of the file, where it is as far
-  // from that one as in memory, so that all are one request.
-  [[nodiscard]] bool takes_along(std::uint64_t address, const Page& page) const {
+  // Whether a page is to be had with the first one at little cost: of the file, where it lies near
+  // that one, so that all are one request.
+  [[nodiscard]] bool takes_along(const Page& page) const {
     const Slot its = pages[0].page->slot;
-    const auto apart = static_cast<Slot>(address / kPageSize - pages[0].address / kPageSize);
+    const std::uint32_t apart = page.slot > its ? page.slot - its : its - page.slot;
     return place_of(page.slot) == place_of(its) &&
-           (place_of(its) == Place::kFallow || page.slot - its == apart);
+           (place_of(its) == Place::kFallow || apart <= PageLink::kBridgeMost);
   }
 };
 
@@ -363,7 +363,7 @@ bool Pager::add_ahead(Space& space, Filling& filling, std::uint64_t number) {
   if (page == nullptr || page->state != wanted || room_ <= room_low_ / 2) {
     return false;
   }
-  if (!filling.zeros && !filling.takes_along(address, *page)) {
+  if (!filling.zeros && !filling.takes_along(*page)) {
     return false;
   }
   --room_;

@@ -12,7 +12,7 @@ namespace fallow::pager {
 namespace {
 
 constexpr std::uint64_t kSecondNs = 1'000'000'000;
-constexpr std::uint64_t kTargetLookNs = 200'000'000;
+constexpr std::uint64_t kTargetLookNs = 50'000'000;
 // After the daemon did not answer, for which pages wait meanwhile.
 constexpr std::uint64_t kTargetAwayNs = 10'000'000'000;
 // Room that is left alone, so that pages do not go to and fro.

@@ -223,18 +223,24 @@ TEST(RegionTest, keepsNothingOfPagesThatWereGivenBackBeforeTheyLeft) {
   EXPECT_EQ(statistics(region).failures, 0u);
 }
 
-// Pages that are probed are written to while a slow disk is to take them, which calls them off.
+// Pages are written to while a slow disk is to take them, which calls them off.
 TEST(RegionTest, isDestroyedWhileAPageThatWasToLeaveDoesNot) {
   fallow_region_options options{};
   options.no_daemon = 1;
   options.backing_speed = "latency=300ms,bandwidth=100M";
-  OwnedRegion region = make(2 * kMiB, 2 * kMiB, options);
+  OwnedRegion region = make(2 * kMiB, kMiB, options);
   volatile std::uint64_t* memory = words(region);
   std::uint64_t written = 0;
-  while (statistics(region).faults_write == 0) {
-    memory[0] = ++written;
+  for (std::size_t page = 1; statistics(region).evictions == 0 && page < 256; ++page) {
+    memory[page * kWords] = page;
   }
-  EXPECT_EQ(memory[0], written);
+  while (statistics(region).faults_write == 0) {
+    ++written;
+    for (std::size_t page = 1; page < 128; ++page) {
+      memory[page * kWords] = written;
+    }
+  }
+  EXPECT_EQ(memory[kWords], written);
   region.reset();
 }
 
