@@ -30,6 +30,15 @@ inline std::string too_small(const std::string& program, std::uint64_t megabytes
          std::to_string(footprint.megabytes_min()) + " or more\n";
 }
 
+// Made-up data can be smaller than what it is like: its part, a power of two, for so much memory.
+constexpr std::uint64_t small_part(std::uint64_t megabytes) {
+  std::uint64_t part = 1;
+  while (part < 8 && megabytes * part < 64) {
+    part *= 2;
+  }
+  return part;
+}
+
 // What a static program takes by itself, with its stack and its output.
 inline constexpr std::uint64_t kProgramBytes = std::uint64_t{1} << 20;
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "common/copies.h"
 #include "common/mix.h"
 #include "common/number_lines.h"
 #include "common/options.h"
@@ -68,6 +69,14 @@ std::variant<EdgeList, std::string> load_edges(const std::string& path, std::uin
 
 // Simon's process: a new vertex at regular intervals, and every other end of an edge is an end of
 // an edge before it, chosen evenly, so that who has many edges gets more.
+GraphShape graph_shape_within(std::uint64_t megabytes) {
+  GraphShape shape;
+  const std::uint64_t parts = small_part(megabytes);
+  shape.vertices /= static_cast<std::uint32_t>(parts);
+  shape.edges /= static_cast<std::uint32_t>(parts);
+  return shape;
+}
+
 EdgeList generate_edges(std::uint64_t seed, const GraphShape& shape) {
   Random random(seed);
   EdgeList list{2, {{0, 1}}};

@@ -29,6 +29,9 @@ struct GraphShape {
   std::uint32_t edges = 335'882;
 };
 
+// The same, with fewer vertices where memory is so little that a copy would be much of it.
+GraphShape graph_shape_within(std::uint64_t megabytes);
+
 // Power-law degrees. The same seed and shape give the same graph, on every machine. Wants at least
 // two vertices, and at least as many edges as vertices.
 EdgeList generate_edges(std::uint64_t seed, const GraphShape& shape = {});

@@ -13,7 +13,7 @@ namespace {
 std::variant<EdgeList, std::string> load(const GraphOptions& options) {
   // While it is read an edge takes this much, and one copy is not smaller.
   const std::uint64_t edges_max = (options.megabytes << 20) / (2 * sizeof(Edge));
-  return options.edges.empty() ? generate_edges(options.seed)
+  return options.edges.empty() ? generate_edges(options.seed, graph_shape_within(options.megabytes))
                                : load_edges(options.edges, edges_max);
 }
 

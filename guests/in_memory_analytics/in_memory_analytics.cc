@@ -11,8 +11,9 @@ namespace {
 std::variant<RatingList, std::string> load(const RatingOptions& options) {
   // While it is read a rating takes this much, and one copy is not smaller.
   const std::uint64_t ratings_max = (options.megabytes << 20) / (2 * sizeof(Rating));
-  return options.ratings.empty() ? generate_ratings(options.seed)
-                                 : load_ratings(options.ratings, ratings_max);
+  return options.ratings.empty()
+             ? generate_ratings(options.seed, rating_shape_within(options.megabytes))
+             : load_ratings(options.ratings, ratings_max);
 }
 
 std::string iterate(LeastSquares& squares, std::uint64_t bytes, std::uint64_t iterations) {

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <set>
 
+#include "common/copies.h"
 #include "common/mix.h"
 #include "common/number_lines.h"
 #include "common/options.h"
@@ -110,6 +111,14 @@ std::variant<RatingList, std::string> load_ratings(const std::string& path,
     return error;
   }
   return renumbered(std::move(ratings));
+}
+
+RatingShape rating_shape_within(std::uint64_t megabytes) {
+  RatingShape shape;
+  const std::uint64_t parts = small_part(megabytes);
+  shape.users /= static_cast<std::uint32_t>(parts);
+  shape.movies /= static_cast<std::uint32_t>(parts);
+  return shape;
 }
 
 RatingList generate_ratings(std::uint64_t seed, const RatingShape& shape) {

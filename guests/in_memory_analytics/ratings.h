@@ -32,6 +32,9 @@ struct RatingShape {
   std::uint32_t movies = 9724;
 };
 
+// The same, with fewer of both where memory is so little that a copy would be much of it.
+RatingShape rating_shape_within(std::uint64_t megabytes);
+
 // Some users rate much more than others, some movies are rated much more often, and what is rated
 // follows from tastes, so that there is something to learn. About 165 ratings of each user. The
 // same seed and shape give the same ratings, on every machine.

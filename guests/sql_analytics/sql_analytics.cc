@@ -11,8 +11,9 @@ namespace {
 std::variant<RatingList, std::string> load(const SqlOptions& options) {
   // A part of the memory that leaves most of it to the database.
   const std::uint64_t ratings_max = (options.megabytes << 20) / (8 * sizeof(Rating));
-  return options.ratings.empty() ? generate_ratings(options.seed)
-                                 : load_ratings(options.ratings, ratings_max);
+  return options.ratings.empty()
+             ? generate_ratings(options.seed, rating_shape_within(options.megabytes))
+             : load_ratings(options.ratings, ratings_max);
 }
 
 std::string iterate(RatingBase& base, const SqlOptions& options, Fingerprint& checksum) {

@@ -44,7 +44,7 @@ const std::vector<Workload>& known_workloads() {
        "alternating least squares over ratings (004, §2.3)",
        true,
        false,
-       8 * kMiB,
+       4 * kMiB,
        3,
        {"load", "build", "iterate", "verify"}},
       {"sort-words",
