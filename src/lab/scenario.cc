@@ -29,6 +29,9 @@ constexpr std::uint64_t kCountMost = 1000;
 constexpr std::uint32_t kCpusMost = 64;
 constexpr std::uint64_t kDurationNsMax = 3'600'000'000'000;
 constexpr std::uint64_t kIntervalNsMin = 10'000'000;
+// Scaling goes no lower: a disk's latency does not scale, and a shorter interval sees but a few
+// requests.
+constexpr std::uint64_t kIntervalNsSmall = 100'000'000;
 constexpr double kScaleMin = 1.0 / 64;
 constexpr double kScaleMax = 4;
 
@@ -448,7 +451,8 @@ Result<Scenario> scaled(const Scenario& scenario, double factor) {
   Scenario small = scenario;
   small.scale = scenario.scale * factor;
   small.memory_bytes = whole(scenario.memory_bytes, factor, kPageSize);
-  small.interval_ns = std::max(times(scenario.interval_ns, factor), kIntervalNsMin);
+  small.interval_ns = std::min(scenario.interval_ns,
+                               std::max(times(scenario.interval_ns, factor), kIntervalNsSmall));
   for (VmPlan& vm : small.vms) {
     vm.ram_bytes = std::max(whole(vm.ram_bytes, factor, kPageSize), kRamMin);
     vm.disk_bytes = whole(vm.disk_bytes, factor, kPageSize);
