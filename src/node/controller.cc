@@ -52,14 +52,19 @@ TargetChange change_of(const DecisionRecord& record, std::size_t i, std::uint64_
 
 Controller::Controller(FrameAccounts& accounts, const Clock& clock,
                        std::unique_ptr<policy::Policy> policy, std::size_t history_max)
-    : accounts_(accounts), clock_(clock), history_max_(history_max), policy_(std::move(policy)) {
+    : accounts_(accounts),
+      clock_(clock),
+      history_max_(history_max),
+      policy_(std::move(policy)),
+      ticked_ns_(clock.now_ns()) {
   figures_.policy = policy_->spec();
 }
 
 void Controller::tick(const std::map<ClientId, DemandTotals>& demand) {
   const std::lock_guard lock(mutex_);
   ++figures_.intervals;
-  demands_.fade();
+  const std::uint64_t now_ns = clock_.now_ns();
+  demands_.fade(now_ns - std::exchange(ticked_ns_, now_ns));
   demands_.note_totals(demand);
   decide(Occasion::kInterval);
 }

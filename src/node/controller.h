@@ -105,6 +105,7 @@ class Controller {
   std::unique_ptr<policy::Policy> policy_;
   std::vector<tmem::ClientStatistics> latest_;  // by client id: in the order of their coming
   Demands demands_;
+  std::uint64_t ticked_ns_;             // the last time
   std::set<ClientId> clients_decided_;  // that the last decision was about
   // Came since the last decision that had activity to judge by. Their initial targets follow the
   // number of VMs, so that VMs which come one after the other start with equal shares.

@@ -35,11 +35,13 @@ std::optional<DemandTotals> demand_of(const MemoryReport& report) {
                       .ram_pages = report.ram_limit_pages};
 }
 
-void Demands::fade() {
+void Demands::fade(std::uint64_t interval_ns) {
   for (auto& [client, entry] : entries_) {
     entry.demand.memory_reads *= policy::Demand::kFade;
     entry.demand.backing_reads *= policy::Demand::kFade;
     entry.demand.backing_wait_ns *= policy::Demand::kFade;
+    entry.demand.elapsed_ns *= policy::Demand::kFade;
+    entry.demand.elapsed_ns += static_cast<double>(interval_ns);
   }
 }
 

@@ -31,8 +31,9 @@ std::optional<DemandTotals> demand_of(const MemoryReport& report);
 // One thread at a time.
 class Demands {
  public:
-  // What is counted so far counts less from now on: once an interval, before what follows.
-  void fade();
+  // What is counted so far counts less from now on: once an interval, which took so long, before
+  // what it came to is noted.
+  void fade(std::uint64_t interval_ns);
   // Of a client that is not named nothing is known.
   void note_totals(const std::map<ClientId, DemandTotals>& totals);
   // Of the interval.

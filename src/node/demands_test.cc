@@ -23,12 +23,15 @@ TEST(Demands, countWhatRoseAndFade) {
   EXPECT_TRUE(demands.of(kOne).known);
   EXPECT_DOUBLE_EQ(demands.of(kOne).backing_reads, 100);
   EXPECT_DOUBLE_EQ(demands.of(kOne).memory_reads, 40);
-  demands.fade();
+  demands.fade(1'000);
   demands.note_totals(
       {{kOne, {.backing_reads = 110, .backing_wait_ns = 1500, .backing_pages = 5}}});
   EXPECT_DOUBLE_EQ(demands.of(kOne).backing_reads, 100 * policy::Demand::kFade + 10);
   EXPECT_DOUBLE_EQ(demands.of(kOne).backing_wait_ns, 1000 * policy::Demand::kFade + 500);
   EXPECT_EQ(demands.of(kOne).backing_pages, 5u);
+  EXPECT_DOUBLE_EQ(demands.of(kOne).elapsed_ns, 1'000);
+  demands.fade(2'000);
+  EXPECT_DOUBLE_EQ(demands.of(kOne).elapsed_ns, 1'000 * policy::Demand::kFade + 2'000);
 }
 
 TEST(Demands, areNotKnownOfWhoSaysNothingAnyMore) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <numeric>
 
 #include "policy/quotas.h"
 
@@ -12,7 +13,7 @@ namespace {
 struct Segment {
   std::size_t vm = 0;
   std::uint64_t frames = 0;
-  double worth = 0;  // how long each saves the VM waiting for the backing store, of late
+  double worth = 0;  // what each of them is
 };
 
 // Pages beyond the VM's RAM: as many frames would save it every read of the backing store.
@@ -31,14 +32,14 @@ double wait_ns(const Demand& demand, double otherwise) {
   return known ? demand.backing_wait_ns / demand.backing_reads : otherwise;
 }
 
-// Of all VMs together; 1 where nobody says.
+// Of all VMs together.
 double mean_wait_ns(const NodeStatistics& statistics) {
   Demand all;
   for (const VmStatistics& vm : statistics.vms) {
     all.backing_reads += vm.demand.backing_wait_ns > 0 ? vm.demand.backing_reads : 0;
     all.backing_wait_ns += vm.demand.backing_wait_ns;
   }
-  return wait_ns(all, 1);
+  return wait_ns(all, Marginal::kWaitNs);
 }
 
 std::string number(double value) {
@@ -58,6 +59,21 @@ struct Corner {
   double saved = 0;
 };
 
+std::vector<Corner> upper_hull(const std::vector<Corner>& corners) {
+  std::vector<Corner> hull;
+  const auto slope = [](const Corner& from, const Corner& to) {
+    return (to.saved - from.saved) / static_cast<double>(to.frames - from.frames);
+  };
+  for (const Corner& corner : corners) {
+    while (hull.size() > 1 &&
+           slope(hull[hull.size() - 2], hull.back()) <= slope(hull[hull.size() - 2], corner)) {
+      hull.pop_back();
+    }
+    hull.push_back(corner);
+  }
+  return hull;
+}
+
 // The curve's upper convex hull from no frames to all that are wanted. A memory that keeps what it
 // has does as well as the straight line between two sizes, whatever least recently used would do.
 std::vector<Corner> hull_of(const VmStatistics& vm) {
@@ -73,22 +89,32 @@ std::vector<Corner> hull_of(const VmStatistics& vm) {
     }
   }
   corners.push_back({all, 1});
-  std::vector<Corner> hull;
-  const auto slope = [](const Corner& from, const Corner& to) {
-    return (to.saved - from.saved) / static_cast<double>(to.frames - from.frames);
-  };
-  for (const Corner& corner : corners) {
-    while (hull.size() > 1 &&
-           slope(hull[hull.size() - 2], hull.back()) <= slope(hull[hull.size() - 2], corner)) {
-      hull.pop_back();
-    }
-    hull.push_back(corner);
-  }
-  return hull;
+  return upper_hull(corners);
 }
 
-// The VM that was to have most of what it wants comes first among equals, so that one is served
-// whole and frames do not go back and forth. Reads count by the VM's weight.
+// What a VM would do with so many frames: its speed as a part of what it would be if it never
+// waited for the backing store.
+class Speed {
+ public:
+  Speed(const VmStatistics& vm, double mean_wait_ns)
+      : stalled_ns_(reads(vm) * wait_ns(vm.demand, mean_wait_ns)) {
+    const double elapsed = vm.demand.elapsed_ns;
+    running_ns_ = std::max(elapsed - vm.demand.backing_wait_ns, elapsed * Marginal::kRunningLeast);
+    running_ns_ = std::max(running_ns_, 1.0);
+  }
+
+  // `saved`: the part of its reads that do not go to the backing store.
+  [[nodiscard]] double when(double saved) const {
+    return running_ns_ / (running_ns_ + (1 - saved) * stalled_ns_);
+  }
+
+ private:
+  double stalled_ns_;  // if every page that is read were read there
+  double running_ns_;
+};
+
+// What the VM's reads count for: its weight, and more the more of what it wants it was to have, so
+// that of equals one is served whole and frames do not go back and forth.
 double precedence(const VmStatistics& vm) {
   const std::uint64_t all = wanted(vm);
   const double served = static_cast<double>(std::min(vm.target, all)) / static_cast<double>(all);
@@ -96,26 +122,97 @@ double precedence(const VmStatistics& vm) {
   return weight * (1 + (Marginal::kStay - 1) * served);
 }
 
-std::vector<Segment> segments_of(const NodeStatistics& statistics) {
+// The corners that so many frames are enough for, and what is got by all of these.
+std::vector<Corner> within(std::vector<Corner> hull, std::uint64_t frames) {
+  while (hull.size() > 2 && hull[hull.size() - 2].frames >= frames) {
+    hull.pop_back();
+  }
+  const Corner before = hull[hull.size() - 2];
+  Corner& last = hull.back();
+  if (last.frames > frames) {
+    const double part = static_cast<double>(frames - before.frames) /
+                        static_cast<double>(last.frames - before.frames);
+    last = {frames, before.saved + part * (last.saved - before.saved)};
+  }
+  return hull;
+}
+
+// What it would come to if the VM had so many frames, by the corners of a hull; the more the
+// better.
+std::vector<Corner> gains_of(const VmStatistics& vm, const NodeStatistics& statistics,
+                             Marginal::Goal goal, double mean_ns) {
+  const Speed speed(vm, mean_ns);
+  std::vector<Corner> corners = within(hull_of(vm), statistics.total);
+  for (Corner& corner : corners) {
+    corner.saved =
+        goal == Marginal::Goal::kRefaults ? reads(vm) * corner.saved : speed.when(corner.saved);
+  }
+  return upper_hull(corners);
+}
+
+std::vector<Segment> segments_of(const NodeStatistics& statistics, Marginal::Goal goal) {
   std::vector<Segment> segments;
   const double mean_ns = mean_wait_ns(statistics);
-  for (std::size_t i = 0; i < statistics.vms.size(); ++i) {
+  for (std::size_t i = 0; i < statistics.vms.size() && statistics.total > 0; ++i) {
     const VmStatistics& vm = statistics.vms[i];
     if (wanted(vm) == 0) {
       continue;
     }
-    const std::vector<Corner> hull = hull_of(vm);
-    const double all_waits = reads(vm) * wait_ns(vm.demand, mean_ns) * precedence(vm);
+    const std::vector<Corner> hull = gains_of(vm, statistics, goal, mean_ns);
     for (std::size_t corner = 1; corner < hull.size(); ++corner) {
       const std::uint64_t frames = hull[corner].frames - hull[corner - 1].frames;
-      const double saved = (hull[corner].saved - hull[corner - 1].saved) * all_waits;
-      segments.push_back({i, frames, saved / static_cast<double>(frames)});
+      const double gain = (hull[corner].saved - hull[corner - 1].saved) * precedence(vm);
+      segments.push_back({i, frames, gain / static_cast<double>(frames)});
     }
   }
   std::stable_sort(segments.begin(), segments.end(), [](const Segment& left, const Segment& right) {
     return left.worth > right.worth;
   });
   return segments;
+}
+
+// So many frames the VM needs to have that part of its speed.
+std::uint64_t frames_for(const VmStatistics& vm, double mean_ns, double part) {
+  const Speed speed(vm, mean_ns);
+  const std::vector<Corner> hull = hull_of(vm);
+  for (std::size_t i = 1; i < hull.size(); ++i) {
+    if (speed.when(hull[i].saved) < part) {
+      continue;
+    }
+    const auto enough = [&](std::uint64_t frames) {
+      return speed.when(within({hull[i - 1], hull[i]}, frames).back().saved) >= part;
+    };
+    std::uint64_t low = hull[i - 1].frames;
+    std::uint64_t high = hull[i].frames;
+    while (low < high) {
+      const std::uint64_t middle = low + (high - low) / 2;
+      enough(middle) ? high = middle : low = middle + 1;
+    }
+    return low;
+  }
+  return hull.back().frames;
+}
+
+// As many frames as bring all VMs to the same part of their speeds, the greatest that can be had.
+std::vector<std::uint64_t> frames_for_the_slowest(const NodeStatistics& statistics) {
+  const double mean_ns = mean_wait_ns(statistics);
+  std::vector<std::uint64_t> best(statistics.vms.size(), 0);
+  double low = 0;
+  double high = 1;
+  for (int step = 0; step < 20; ++step) {
+    const double part = (low + high) / 2;
+    std::vector<std::uint64_t> frames;
+    std::uint64_t sum = 0;
+    for (const VmStatistics& vm : statistics.vms) {
+      frames.push_back(wanted(vm) == 0 ? 0 : frames_for(vm, mean_ns, part));
+      sum += frames.back();
+    }
+    if (sum <= statistics.total) {
+      best = std::move(frames);
+    }
+    (sum <= statistics.total ? low : high) = part;
+  }
+  return best;
 }
 
 std::string reason_of(const VmStatistics& vm, std::uint64_t target) {
@@ -132,21 +229,28 @@ std::string reason_of(const VmStatistics& vm, std::uint64_t target) {
          " reads of the backing store";
 }
 
-// By worth, after a floor for each.
-std::vector<Decision> by_worth(const NodeStatistics& statistics) {
-  const std::size_t count = statistics.vms.size();
-  std::vector<std::uint64_t> targets;
-  std::uint64_t left = statistics.total;
-  for (const VmStatistics& vm : statistics.vms) {
-    const std::uint64_t floor = statistics.total / (count * Marginal::kFloorParts);
-    targets.push_back(std::min(wanted(vm), floor));
-    left -= targets.back();
+// What each has before the rest is given out by worth.
+std::vector<std::uint64_t> first_of_all(const NodeStatistics& statistics, Marginal::Goal goal) {
+  if (goal == Marginal::Goal::kWorstSlowdown) {
+    return frames_for_the_slowest(statistics);
   }
-  std::vector<std::uint64_t> from_floor = targets;
-  for (const Segment& segment : segments_of(statistics)) {
-    // The floor has paid for the VM's first frames.
-    const std::uint64_t paid = std::min(segment.frames, from_floor[segment.vm]);
-    from_floor[segment.vm] -= paid;
+  std::vector<std::uint64_t> targets;
+  const std::uint64_t floor = statistics.total / (statistics.vms.size() * Marginal::kFloorParts);
+  for (const VmStatistics& vm : statistics.vms) {
+    targets.push_back(std::min(wanted(vm), floor));
+  }
+  return targets;
+}
+
+std::vector<Decision> by_worth(const NodeStatistics& statistics, Marginal::Goal goal) {
+  const std::size_t count = statistics.vms.size();
+  std::vector<std::uint64_t> targets = first_of_all(statistics, goal);
+  std::uint64_t left =
+      statistics.total - std::accumulate(targets.begin(), targets.end(), std::uint64_t{0});
+  std::vector<std::uint64_t> paid_for = targets;
+  for (const Segment& segment : segments_of(statistics, goal)) {
+    const std::uint64_t paid = std::min(segment.frames, paid_for[segment.vm]);
+    paid_for[segment.vm] -= paid;
     const std::uint64_t given = std::min(segment.frames - paid, left);
     targets[segment.vm] += given;
     left -= given;
@@ -186,7 +290,7 @@ std::vector<Decision> Marginal::decide(const NodeStatistics& statistics) const {
     return honour_quotas(statistics, all_to_all(statistics));
   }
   if (known && all_reads >= kReadsLeast) {
-    return honour_quotas(statistics, by_worth(statistics));
+    return honour_quotas(statistics, by_worth(statistics, goal_));
   }
   std::vector<Decision> decisions = fallback_.decide(statistics);
   for (Decision& decision : decisions) {
@@ -205,6 +309,32 @@ std::vector<Decision> Marginal::start(const NodeStatistics& statistics) const {
                              std::to_string(statistics.total) + " pages"});
   }
   return honour_quotas(statistics, std::move(decisions));
+}
+
+std::string Marginal::spec() const {
+  switch (goal_) {
+    case Goal::kRefaults:
+      return "marginal:goal=refaults";
+    case Goal::kWorstSlowdown:
+      return "marginal:goal=worst";
+    case Goal::kSlowdown:
+      break;
+  }
+  return "marginal";
+}
+
+Result<Marginal::Goal> parse_goal(std::string_view text) {
+  if (text == "refaults") {
+    return Marginal::Goal::kRefaults;
+  }
+  if (text == "slowdown") {
+    return Marginal::Goal::kSlowdown;
+  }
+  if (text == "worst") {
+    return Marginal::Goal::kWorstSlowdown;
+  }
+  return invalid("goal must be slowdown, worst or refaults, not '" +
+                 std::string(text.substr(0, 80)) + "'");
 }
 
 std::uint64_t Marginal::initial_target(std::uint64_t total, std::uint64_t /*vm_count*/) const {

@@ -1,13 +1,15 @@
-// marginal: frames go where they save the most. Of each VM it is known how many of its pages are
-// beyond its RAM, how often they are read back, from memory or from the backing store, and how long
-// the latter takes: a frame more saves so much waiting, and a frame less costs as much. Where the
-// VM's miss-ratio curve is known, its first frames may be worth more than its last. Frames are
-// given out by their worth until there are none left, and what is left when nobody wants more goes
-// to all.
+// marginal: frames go where they save the most waiting for backing stores. Of each VM it is known
+// how many of its pages are beyond its RAM, how often they are read back, how long the backing
+// store takes for one, and how long the VM has run besides: so how much faster it would be with so
+// many frames more, and how much slower with fewer. Where the VM's miss-ratio curve is known, its
+// first frames may be worth more than its last. Frames are given out by their worth until there are
+// none left, and what is left when nobody wants more goes to all.
 //
-// A VM that has what it wants runs faster, so that its frames are worth more still: of VMs that
-// cannot all be served, some are served whole and then, soon, the others, which is better for all
-// of them than to be served by halves. Nobody gets less than a floor.
+// A VM that waits for a disk becomes fast only when nearly all that it reads is in memory: the last
+// frames are worth more than the first. So of VMs that cannot all be served, some are served whole
+// and then, soon, the others, which is better for all of them than to be served by halves. One that
+// nothing would help, because it goes over more than there is, gets little, and so does one that
+// does not touch what it has. Nobody gets less than a floor.
 //
 // Nothing is to be tuned: the constants below are the same for every load.
 #pragma once
@@ -19,6 +21,12 @@ namespace fallow::policy {
 
 class Marginal final : public Policy {
  public:
+  // What is to be least: the reads of backing stores, all VMs' slowdowns by their weights, or that
+  // of the VM that is slowed down most.
+  enum class Goal : std::uint8_t { kRefaults, kSlowdown, kWorstSlowdown };
+
+  explicit Marginal(Goal goal = Goal::kSlowdown) : goal_(goal) {}
+
   // Everything while nobody is short; by worth where reads are known; by smart-alloc where too
   // little is.
   [[nodiscard]] std::vector<Decision> decide(const NodeStatistics& statistics) const override;
@@ -27,18 +35,26 @@ class Marginal final : public Policy {
   // All: nobody is refused before it is known who needs what.
   [[nodiscard]] std::uint64_t initial_target(std::uint64_t total,
                                              std::uint64_t vm_count) const override;
-  [[nodiscard]] std::string spec() const override { return "marginal"; }
+  [[nodiscard]] std::string spec() const override;
 
   // Fewer reads than this, of all VMs of late, say too little.
   static constexpr double kReadsLeast = 64;
   // So much more must the frames of a VM be worth to be taken from one that was to have all that it
   // wants: moving them costs writes and reads.
-  static constexpr double kStay = 1.5;
+  static constexpr double kStay = 4;
   // Every VM gets this part of an equal share, if it wants it.
   static constexpr std::uint64_t kFloorParts = 8;
+  // A VM that waits nearly always is taken to run for this part of the time.
+  static constexpr double kRunningLeast = 0.02;
+  // How long a read of the backing store is taken to last where nobody says.
+  static constexpr double kWaitNs = 1e6;
 
  private:
+  Goal goal_;
   SmartAlloc fallback_{SmartAllocSettings{}};
 };
+
+// "refaults", "slowdown", "worst": the setting goal.
+Result<Marginal::Goal> parse_goal(std::string_view text);
 
 }  // namespace fallow::policy

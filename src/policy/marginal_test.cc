@@ -10,11 +10,16 @@ namespace {
 
 using testing::HasSubstr;
 
+// Of late: a second, in which each read of the backing store took a millisecond.
 VmStatistics vm(const std::string& id, std::uint64_t used, std::uint64_t backing, double memory,
                 double missed) {
   VmStatistics vm{.id = id, .target = used, .used = used};
-  vm.demand = {
-      .known = true, .memory_reads = memory, .backing_reads = missed, .backing_pages = backing};
+  vm.demand = {.known = true,
+               .memory_reads = memory,
+               .backing_reads = missed,
+               .backing_wait_ns = missed * 1e6,
+               .elapsed_ns = 1e9,
+               .backing_pages = backing};
   return vm;
 }
 
@@ -48,12 +53,12 @@ TEST(Marginal, servesOneOfEqualsWholeAndStaysWithIt) {
       Marginal().decide({900, {vm("a", 450, 350, 450, 350), vm("b", 450, 350, 450, 350)}});
   EXPECT_EQ(first[0].target, 800u);
   EXPECT_EQ(first[1].target, 100u);
-  // The other one's pages were read a little more often, which is not worth moving for.
+  // The other one waits, which is not worth moving for while this one works.
   const auto later =
       Marginal().decide({900, {vm("a", 800, 0, 800, 0), vm("b", 100, 700, 100, 860)}});
   EXPECT_EQ(later[0].target, 800u);
   const auto much_later =
-      Marginal().decide({900, {vm("a", 800, 0, 800, 0), vm("b", 100, 700, 100, 1500)}});
+      Marginal().decide({900, {vm("a", 800, 0, 100, 0), vm("b", 100, 700, 100, 860)}});
   EXPECT_EQ(much_later[1].target, 800u);
 }
 
@@ -73,11 +78,11 @@ TEST(Marginal, leavesAFloorToAll) {
 
 TEST(Marginal, goesByTheCurveWhereItBends) {
   // Half of a's reads are of a tenth of its pages.
-  VmStatistics bent = vm("a", 0, 1000, 0, 1000);
+  VmStatistics bent = vm("a", 0, 1000, 0, 100);
   bent.demand.ram_pages = 500;
   bent.demand.curve = MissRatioCurve({{0, 1.0}, {500, 0.8}, {600, 0.4}, {1500, 0.0}});
-  const auto decisions = Marginal().decide({500, {bent, vm("b", 0, 1000, 0, 1500)}});
-  // a's first 100 save 5 each, b's all 1.5, a's others 0.56.
+  const auto decisions = Marginal().decide({500, {bent, vm("b", 0, 1000, 0, 150)}});
+  // In thousandths of its speed: a's first 100 gain it 0.47 each, b's all 0.15, a's others 0.06.
   EXPECT_EQ(decisions[0].target, 100u);
   EXPECT_EQ(decisions[1].target, 400u);
 }
@@ -85,12 +90,51 @@ TEST(Marginal, goesByTheCurveWhereItBends) {
 // Under least recently used nothing would hit until all fits; a memory that keeps what it has does
 // not fall off that cliff.
 TEST(Marginal, takesACliffForASlope) {
-  VmStatistics cliff = vm("a", 0, 1000, 0, 1000);
+  VmStatistics cliff = vm("a", 0, 1000, 0, 100);
   cliff.demand.ram_pages = 500;
   cliff.demand.curve = MissRatioCurve({{0, 1.0}, {1499, 1.0}, {1500, 0.0}});
-  const auto decisions = Marginal().decide({500, {cliff, vm("b", 0, 1000, 0, 900)}});
+  const auto decisions = Marginal().decide({500, {cliff, vm("b", 0, 1000, 0, 90)}});
   EXPECT_EQ(decisions[0].target + decisions[1].target, 500u);
   EXPECT_GT(decisions[0].target, 450u);
+}
+
+// Half of what it wants would make it twice as fast, which is next to nothing.
+TEST(Marginal, servesWholeWhoWaitsForADiskAndNotWhomNothingHelps) {
+  const auto decisions =
+      Marginal().decide({1000,
+                         {vm("thrasher", 500, 3500, 400, 950), vm("b", 250, 250, 250, 500),
+                          vm("c", 250, 250, 250, 500)}});
+  EXPECT_EQ(decisions[1].target, 500u);
+  EXPECT_EQ(decisions[2].target, 459u);  // but for the floor
+  EXPECT_EQ(decisions[0].target, 41u);
+}
+
+TEST(Marginal, countsReadsWhereThatIsTheGoal) {
+  // a waits little, as it has more to do; b's reads are fewer for each frame.
+  const NodeStatistics statistics{400, {vm("a", 0, 400, 300, 300), vm("b", 0, 400, 0, 500)}};
+  EXPECT_GT(Marginal().decide(statistics)[1].target, 300u);
+  EXPECT_GT(Marginal(Marginal::Goal::kRefaults).decide(statistics)[0].target, 300u);
+}
+
+TEST(Marginal, helpsTheSlowestWhereThatIsTheGoal) {
+  const Marginal worst(Marginal::Goal::kWorstSlowdown);
+  const auto equals =
+      worst.decide({900, {vm("a", 450, 350, 450, 350), vm("b", 450, 350, 450, 350)}});
+  EXPECT_EQ(equals[0].target, 450u);
+  EXPECT_EQ(equals[1].target, 450u);
+  // b waits four times as long for all that it reads.
+  const auto unequal = worst.decide({900, {vm("a", 0, 800, 0, 200), vm("b", 0, 800, 0, 800)}});
+  EXPECT_LT(unequal[0].target, 250u);
+  EXPECT_GT(unequal[1].target, 650u);
+}
+
+TEST(Marginal, saysItsGoal) {
+  for (const char* spec : {"marginal", "marginal:goal=worst", "marginal:goal=refaults"}) {
+    EXPECT_EQ((*make_policy(spec))->spec(), spec);
+  }
+  EXPECT_EQ((*make_policy("marginal:goal=slowdown"))->spec(), "marginal");
+  EXPECT_THAT(make_policy("marginal:goal=speed").error().text,
+              HasSubstr("goal must be slowdown, worst or refaults, not 'speed'"));
 }
 
 TEST(Marginal, fallsBackOnSmartAllocAndSaysSo) {
@@ -125,7 +169,9 @@ TEST(Marginal, neverGivesOutMoreThanThereIsNorLess) {
     }
     statistics.vms[0].demand.backing_pages += 1;
     statistics.vms[0].demand.backing_reads += Marginal::kReadsLeast;
-    const auto decisions = Marginal().decide(statistics);
+    constexpr Marginal::Goal kGoals[] = {Marginal::Goal::kSlowdown, Marginal::Goal::kRefaults,
+                                         Marginal::Goal::kWorstSlowdown};
+    const auto decisions = Marginal(kGoals[round % 3]).decide(statistics);
     ASSERT_EQ(decisions.size(), count);
     ASSERT_LE(sum_of(decisions), statistics.total);
     ASSERT_GT(sum_of(decisions) + count, statistics.total);

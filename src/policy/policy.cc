@@ -34,6 +34,16 @@ Made make_smart_alloc(const Spec& spec) {
   return std::unique_ptr<Policy>(std::make_unique<SmartAlloc>(settings));
 }
 
+Made make_marginal(const Spec& spec) {
+  Marginal::Goal goal = Marginal::Goal::kSlowdown;
+  for (const auto& [key, value] : spec.settings) {
+    const Result<Marginal::Goal> read = parse_goal(value);
+    FALLOW_TRY(read);
+    goal = *read;
+  }
+  return std::unique_ptr<Policy>(std::make_unique<Marginal>(goal));
+}
+
 struct Kind {
   PolicyDescription description;
   std::vector<std::string> keys;
@@ -55,9 +65,11 @@ const std::vector<Kind>& kinds() {
         "unused pages that a VM may keep, default 64"},
        {"P", "threshold"},
        make_smart_alloc},
-      {{"marginal", "frames go to the pages that are read back most; nothing to tune", ""},
-       {},
-       make_plain<Marginal>},
+      {{"marginal", "frames go where they save most waiting; nothing to tune",
+        "goal: what is to be least: slowdown (default; of all, by their weights), worst (the "
+        "slowdown of the VM that has the most of it) or refaults (reads of backing stores)"},
+       {"goal"},
+       make_marginal},
       {{"no-tmem", "pools closed: every page goes to the backing store", ""},
        {},
        make_plain<NoTmem>},

@@ -23,6 +23,7 @@ struct Demand {
   double memory_reads = 0;     // pages read back from memory, of late
   double backing_reads = 0;    // pages read back from the backing store, of late
   double backing_wait_ns = 0;  // how long these took; 0: not known
+  double elapsed_ns = 0;       // in which all that was
   std::uint64_t backing_pages = 0;
   // Of all that the VM uses, by the size of RAM and frames together; empty: not known.
   std::optional<MissRatioCurve> curve{};
