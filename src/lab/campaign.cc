@@ -10,7 +10,8 @@ namespace {
 
 std::string label_of(const PlannedRun& run, std::size_t number, std::size_t count) {
   return "[" + std::to_string(number) + "/" + std::to_string(count) + "] " + run.key.scenario +
-         " under " + run.key.policy + ", repetition " + std::to_string(run.key.repetition + 1);
+         (run.key.policy == kAmple ? " with ample RAM" : " under " + run.key.policy) +
+         ", repetition " + std::to_string(run.key.repetition + 1);
 }
 
 std::string seconds(double value) {
@@ -86,9 +87,13 @@ Status run_campaign(LabLoop& loop, Progress& progress, const CampaignSettings& s
       ++skipped;
       continue;
     }
-    const double done =
-        static_cast<double>(i - skipped) / static_cast<double>(runs.size() - skipped);
-    const std::string left = time_left(static_cast<double>(loop.now_ms() - start_ms) / 1000, done);
+    // Once so many of the runs are over.
+    const auto left_after = [&](std::size_t done) {
+      const double part =
+          static_cast<double>(done - skipped) / static_cast<double>(runs.size() - skipped);
+      return time_left(static_cast<double>(loop.now_ms() - start_ms) / 1000, part);
+    };
+    const std::string left = left_after(i);
     const std::string label = label_of(runs[i], i + 1, runs.size());
     ScenarioRun run(loop, progress, settings.lab, settings.scenarios[runs[i].scenario], runs[i].key,
                     label + (left.empty() ? "" : ", " + left));
@@ -98,7 +103,8 @@ Status run_campaign(LabLoop& loop, Progress& progress, const CampaignSettings& s
     }
     FALLOW_TRY(append_run_record(settings.runs_path, *record));
     progress.say(label + ": " + seconds(record->seconds) + ", running times together " +
-                 seconds(total_running_s(*record)) + (left.empty() ? "" : "; " + left));
+                 seconds(total_running_s(*record)) +
+                 (i + 1 == runs.size() ? "" : "; " + left_after(i + 1)));
   }
   if (skipped > 0) {
     progress.say(std::to_string(skipped) + " of " + std::to_string(runs.size()) +
