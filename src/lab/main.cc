@@ -145,6 +145,9 @@ Status apply(const CampaignOptions& options, Scenario& scenario) {
   if (!options.demotion.empty()) {
     const auto rate = parse_rate(options.demotion);
     FALLOW_TRY(rate);
+    if (*rate != scenario.demotion) {
+      scenario.fingerprint += ", demotion " + *rate;  // another scenario than the file's
+    }
     scenario.demotion = *rate;
   }
   scenario.seed = options.seed == 0 ? scenario.seed : options.seed;
