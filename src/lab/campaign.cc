@@ -87,24 +87,20 @@ Status run_campaign(LabLoop& loop, Progress& progress, const CampaignSettings& s
       ++skipped;
       continue;
     }
-    // Once so many of the runs are over.
-    const auto left_after = [&](std::size_t done) {
-      const double part =
-          static_cast<double>(done - skipped) / static_cast<double>(runs.size() - skipped);
-      return time_left(static_cast<double>(loop.now_ms() - start_ms) / 1000, part);
-    };
-    const std::string left = left_after(i);
     const std::string label = label_of(runs[i], i + 1, runs.size());
     ScenarioRun run(loop, progress, settings.lab, settings.scenarios[runs[i].scenario], runs[i].key,
-                    label + (left.empty() ? "" : ", " + left));
+                    label);
     const auto record = run.run();
     if (!record) {
       return Error{record.error().code, label + ": " + record.error().text};
     }
     FALLOW_TRY(append_run_record(settings.runs_path, *record));
+    const double done =
+        static_cast<double>(i + 1 - skipped) / static_cast<double>(runs.size() - skipped);
+    const std::string left = time_left(static_cast<double>(loop.now_ms() - start_ms) / 1000, done);
     progress.say(label + ": " + seconds(record->seconds) + ", running times together " +
                  seconds(total_running_s(*record)) +
-                 (i + 1 == runs.size() ? "" : "; " + left_after(i + 1)));
+                 (left.empty() || i + 1 == runs.size() ? "" : "; " + left));
   }
   if (skipped > 0) {
     progress.say(std::to_string(skipped) + " of " + std::to_string(runs.size()) +

@@ -388,7 +388,8 @@ void ScenarioRun::note_figures(const node::NodeSnapshot& snapshot) {
 }
 
 void ScenarioRun::show_progress() {
-  std::string text = label_ + ", " + std::to_string((loop_.now_ms() - start_ms_) / 1000) + " s";
+  std::string text =
+      label_ + ", " + std::to_string((loop_.now_ms() - start_ms_) / 1000) + " s so far";
   for (std::size_t vm = 0; state_ && vm < guests_.size(); ++vm) {
     const auto running = state_->running(vm);
     text += "  " + scenario_.vms[vm].name + " " +
