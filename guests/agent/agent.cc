@@ -5,8 +5,7 @@
 // out as "| ..." lines, and its end as "= exited N".
 //
 //   ping               = ok
-//   swapon | swapoff   the swap disk, with discards
-//   discard            drops all that the swap disk holds (swap must be off)
+//   swapon             the swap disk, with discards
 //   start PROGRAM ...  one workload at a time
 //   stop               SIGTERM to the workload
 //   memory             = ok pswpin=... (memory.h)
@@ -15,9 +14,7 @@
 // In a virtual machine it locks itself into memory, so that it answers at once while the guest
 // swaps.
 #include <fcntl.h>
-#include <linux/fs.h>
 #include <poll.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/reboot.h>
@@ -50,18 +47,6 @@ std::vector<std::string> split(const std::string& line) {
     at = end + 1;
   }
   return words;
-}
-
-std::string discard_device(const char* device) {
-  const int fd = ::open(device, O_RDWR | O_EXCL | O_CLOEXEC);
-  std::uint64_t range[2] = {0, 0};
-  const bool done =
-      fd >= 0 && ::ioctl(fd, BLKGETSIZE64, &range[1]) == 0 && ::ioctl(fd, BLKDISCARD, range) == 0;
-  const std::string error = done ? "" : std::string("discard: ") + std::strerror(errno);
-  if (fd >= 0) {
-    ::close(fd);
-  }
-  return error;
 }
 
 class Agent {
@@ -113,8 +98,8 @@ class Agent {
       reply("");
     } else if (command == "memory") {
       reply("", memory_report());
-    } else if (command == "swapon" || command == "swapoff" || command == "discard") {
-      reply(is_process_ ? "a process has no swap disk" : change_swap(command));
+    } else if (command == "swapon") {
+      reply(is_process_ ? "a process has no swap disk" : swap_on(kSwapDevice));
     } else if (command == "start") {
       reply(start({words.begin() + 1, words.end()}));
     } else if (command == "stop") {
@@ -124,13 +109,6 @@ class Agent {
     } else {
       reply("no such command: " + command);
     }
-  }
-
-  static std::string change_swap(const std::string& command) {
-    if (command == "discard") {
-      return discard_device(kSwapDevice);
-    }
-    return command == "swapon" ? swap_on(kSwapDevice) : swap_off(kSwapDevice);
   }
 
   void reply(const std::string& error, const std::string& answer = "") const {

@@ -71,8 +71,4 @@ std::string swap_on(const char* device) {
   return ::swapon(device, SWAP_FLAG_DISCARD) == 0 ? "" : error_text("swapon");
 }
 
-std::string swap_off(const char* device) {
-  return ::swapoff(device) == 0 ? "" : error_text("swapoff");
-}
-
 }  // namespace fallow::guests

@@ -1,4 +1,4 @@
-// The guest's memory and swap, as the agent reports and changes them.
+// The guest's memory and swap, as the agent reports it and turns it on.
 #pragma once
 
 #include <string>
@@ -12,6 +12,5 @@ std::string memory_report();
 // Puts a swap signature on the device and turns it on with discards, at activation and of freed
 // clusters. Returns an error, or nothing.
 std::string swap_on(const char* device);
-std::string swap_off(const char* device);
 
 }  // namespace fallow::guests

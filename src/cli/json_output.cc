@@ -137,6 +137,17 @@ Json json_of(const node::TargetChange& change) {
           {"reason", change.reason}};
 }
 
+Json json_of(const node::TargetLoss& loss) {
+  Json json = json_of(loss.change);
+  json["rises"] = Json::array();
+  for (const node::TargetRise& rise : loss.rises) {
+    json["rises"].push_back({{"name", rise.name}, {"pages", rise.pages}});
+  }
+  json["others"] = loss.others;
+  json["others_pages"] = loss.others_pages;
+  return json;
+}
+
 Json json_of(const node::PolicyView& policy) {
   return {{"name", policy.name}, {"summary", policy.summary}, {"settings", policy.settings}};
 }
@@ -176,10 +187,15 @@ std::string to_json(const std::vector<node::ClientView>& clients) {
 
 std::string to_json(const node::Explanation& explanation) {
   const Json about = explanation.client ? json_of(*explanation.client) : json_of(explanation.vm);
+  const node::TargetHistory& history = explanation.history;
   return line({{explanation.client ? "client" : "vm", about},
                {"policy", explanation.policy},
                {"findings", explanation.findings},
-               {"changes", list_of(explanation.changes)}});
+               {"known_ns", history.known_ns},
+               {"last_loss", history.last_loss ? json_of(*history.last_loss) : Json()},
+               {"reads_saved_by_tenth",
+                history.reads_saved_by_tenth ? Json(*history.reads_saved_by_tenth) : Json()},
+               {"changes", list_of(history.changes)}});
 }
 
 std::string to_json(const node::QuotaView& quota) {

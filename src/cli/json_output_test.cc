@@ -26,11 +26,30 @@ TEST(ToJson, Snapshot_isOneLineWithNodeAndVms) {
 TEST(ToJson, Explanation_hasFindingsAndChanges) {
   node::Explanation explanation;
   explanation.findings = {"x"};
-  explanation.changes.resize(1);
-  explanation.changes[0].target_after = 9;
+  explanation.history.changes.resize(1);
+  explanation.history.changes[0].target_after = 9;
   const json parsed = json::parse(to_json(explanation));
   EXPECT_EQ(parsed["findings"][0], "x");
   EXPECT_EQ(parsed["changes"][0]["target_after"], 9);
+  EXPECT_TRUE(parsed["last_loss"].is_null());
+  EXPECT_TRUE(parsed["reads_saved_by_tenth"].is_null());
+}
+
+TEST(ToJson, ExplanationWithALoss_saysToWhom) {
+  node::Explanation explanation;
+  explanation.history = {.known_ns = 3,
+                         .last_loss = {{.change = {.target_before = 9, .target_after = 5},
+                                        .rises = {{"b", 4}},
+                                        .others = 1,
+                                        .others_pages = 2}},
+                         .reads_saved_by_tenth = 1.5};
+  const json parsed = json::parse(to_json(explanation));
+  EXPECT_EQ(parsed["known_ns"], 3);
+  EXPECT_EQ(parsed["last_loss"]["target_before"], 9);
+  EXPECT_EQ(parsed["last_loss"]["rises"][0]["name"], "b");
+  EXPECT_EQ(parsed["last_loss"]["rises"][0]["pages"], 4);
+  EXPECT_EQ(parsed["last_loss"]["others_pages"], 2);
+  EXPECT_EQ(parsed["reads_saved_by_tenth"], 1.5);
 }
 
 TEST(ToJson, Quotas_arePagesAndNullWhereNothingIsSet) {

@@ -202,7 +202,7 @@ std::string render(const node::Explanation& explanation) {
   for (const std::string& finding : explanation.findings) {
     text += "  " + finding + "\n";
   }
-  if (explanation.changes.empty()) {
+  if (explanation.history.changes.empty()) {
     return text;
   }
   Table table({{"AGO", Align::kRight},
@@ -210,7 +210,7 @@ std::string render(const node::Explanation& explanation) {
                {"USED", Align::kRight},
                {"FAILED", Align::kRight},
                {"REASON"}});
-  for (const node::TargetChange& change : explanation.changes) {
+  for (const node::TargetChange& change : explanation.history.changes) {
     table.add_row({node::format_age(change.age_ns),
                    number(change.target_before) + " -> " + number(change.target_after),
                    number(change.used), number(change.puts_failed), change.reason});

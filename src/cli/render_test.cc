@@ -63,9 +63,9 @@ TEST(Render, Vm_tellsFailures) {
 TEST(Render, Explanation_hasFindingsAndChanges) {
   node::Explanation explanation;
   explanation.findings = {"It is so."};
-  explanation.changes.resize(1);
-  explanation.changes[0].target_before = 5;
-  explanation.changes[0].target_after = 7;
+  explanation.history.changes.resize(1);
+  explanation.history.changes[0].target_before = 5;
+  explanation.history.changes[0].target_after = 7;
   EXPECT_THAT(render(explanation), HasSubstr("  It is so.\n"));
   EXPECT_THAT(render(explanation), HasSubstr("5 -> 7"));
 }

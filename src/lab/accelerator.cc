@@ -12,6 +12,7 @@ namespace {
 constexpr std::uint64_t kKvmBootMsMax = 10'000;
 constexpr std::uint64_t kTcgBootMsMax = 120'000;
 constexpr std::uint64_t kAnswerMsMax = 10'000;
+constexpr int kVersionMsMax = 10'000;
 constexpr std::size_t kVersionBytesMax = 4096;
 
 Result<HostProbe> boot_once(LabLoop& loop, const GuestImage& image, Accelerator accelerator,
@@ -21,19 +22,17 @@ Result<HostProbe> boot_once(LabLoop& loop, const GuestImage& image, Accelerator 
   settings.qemu.ram_bytes = ram_bytes;
   settings.qemu.kernel_path = image.kernel_path;
   settings.qemu.initramfs_path = image.initramfs_path;
-  const std::uint64_t start_ms = loop.now_ms();
   auto machine = start_machine(loop, settings);
   if (!machine) {
     return machine.error();
   }
   FALLOW_TRY(
       (*machine)->wait_ready(accelerator == Accelerator::kKvm ? kKvmBootMsMax : kTcgBootMsMax));
-  const std::uint64_t boot_ms = loop.now_ms() - start_ms;
   const auto memory = (*machine)->memory(kAnswerMsMax);
   if (!memory) {
     return memory.error();
   }
-  return HostProbe{accelerator, boot_ms, memory->available_bytes};
+  return HostProbe{accelerator, memory->available_bytes};
 }
 
 bool readable(const std::string& path) {
@@ -52,6 +51,13 @@ Result<GuestImage> find_guest_image(const std::string& folder) {
     image.version = *version;
   }
   return image;
+}
+
+std::string qemu_version(const std::string& folder) {
+  const std::string output = folder + "/qemu-version";
+  const Status ran = run_program({"qemu-system-x86_64", "--version"}, output, kVersionMsMax);
+  const auto text = read_text_file(output, kVersionBytesMax);
+  return ran && text ? text->substr(0, text->find('\n')) : "unknown";
 }
 
 Result<HostProbe> probe_host(LabLoop& loop, const GuestImage& image, AcceleratorChoice choice,

@@ -15,9 +15,11 @@ struct GuestImage {
 // Finds what guests/build-image has made. kFailed with what to do when there is none.
 Result<GuestImage> find_guest_image(const std::string& folder);
 
+// What QEMU says it is; "unknown" when it says nothing.
+std::string qemu_version(const std::string& folder);
+
 struct HostProbe {
   Accelerator accelerator = Accelerator::kTcg;
-  std::uint64_t boot_ms = 0;
   // What is left of a guest's RAM once kernel, agent and image have taken theirs.
   std::uint64_t available_bytes = 0;
 };

@@ -10,7 +10,8 @@ namespace {
 
 std::string label_of(const PlannedRun& run, std::size_t number, std::size_t count) {
   return "[" + std::to_string(number) + "/" + std::to_string(count) + "] " + run.key.scenario +
-         " under " + run.key.policy + ", repetition " + std::to_string(run.key.repetition + 1);
+         (run.key.policy == kAmple ? " with ample RAM" : " under " + run.key.policy) +
+         ", repetition " + std::to_string(run.key.repetition + 1);
 }
 
 std::string seconds(double value) {
@@ -86,19 +87,20 @@ Status run_campaign(LabLoop& loop, Progress& progress, const CampaignSettings& s
       ++skipped;
       continue;
     }
-    const double done =
-        static_cast<double>(i - skipped) / static_cast<double>(runs.size() - skipped);
-    const std::string left = time_left(static_cast<double>(loop.now_ms() - start_ms) / 1000, done);
     const std::string label = label_of(runs[i], i + 1, runs.size());
     ScenarioRun run(loop, progress, settings.lab, settings.scenarios[runs[i].scenario], runs[i].key,
-                    label + (left.empty() ? "" : ", " + left));
+                    label);
     const auto record = run.run();
     if (!record) {
       return Error{record.error().code, label + ": " + record.error().text};
     }
     FALLOW_TRY(append_run_record(settings.runs_path, *record));
+    const double done =
+        static_cast<double>(i + 1 - skipped) / static_cast<double>(runs.size() - skipped);
+    const std::string left = time_left(static_cast<double>(loop.now_ms() - start_ms) / 1000, done);
     progress.say(label + ": " + seconds(record->seconds) + ", running times together " +
-                 seconds(total_running_s(*record)) + (left.empty() ? "" : "; " + left));
+                 seconds(total_running_s(*record)) +
+                 (left.empty() || i + 1 == runs.size() ? "" : "; " + left));
   }
   if (skipped > 0) {
     progress.say(std::to_string(skipped) + " of " + std::to_string(runs.size()) +

@@ -12,12 +12,9 @@
 #include "base/units.h"
 #include "lab/campaign.h"
 #include "lab/policy_list.h"
-#include "lab/report_html.h"
-#include "lab/report_text.h"
 #include "lab/scenario_files.h"
 #include "lab/scenario_report.h"
 #include "lab/single_machine.h"
-#include "lab/usemem_run.h"
 #include "lab/workloads.h"
 
 namespace fallow::lab {
@@ -28,8 +25,6 @@ constexpr int kExitWrongUse = 2;
 constexpr int kExitUnreachable = 3;
 constexpr std::uint64_t kMachineRamMin = std::uint64_t{64} << 20;
 constexpr std::uint64_t kMachineRamMax = std::uint64_t{1} << 40;
-constexpr std::uint64_t kNsPerMs = 1'000'000;
-constexpr std::uint64_t kIntervalMsMin = 10;
 
 // Of `run`, `report` and `compare`.
 struct CampaignOptions {
@@ -51,15 +46,8 @@ struct CampaignOptions {
 
 struct Options {
   CampaignOptions campaign;
-  double scale = 0.25;
-  std::string policies = "no-tmem,greedy,static-alloc,reconf-static,smart-alloc:P=2";
-  std::string interval;  // empty: 1 s times the scale
-  std::string demotion = "2000";
-  std::string out = "build/lab/usemem";
   bool json = false;
-  bool fresh_boot = false;
   AcceleratorChoice accelerator = AcceleratorChoice::kAuto;
-  std::string daemon;
   std::string image;
   std::string socket;
   std::string nbd_socket;
@@ -90,66 +78,6 @@ std::filesystem::path own_folder() {
 // The program lies in build/PRESET/bin, the image in build/guest.
 std::string default_image_folder() {
   return (own_folder() / "../../guest").lexically_normal().string();
-}
-
-Result<std::uint64_t> interval_ms(const Options& options) {
-  if (options.interval.empty()) {
-    // A scaled run lasts about `scale` times as long: the controller's steps keep their place in
-    // it.
-    return std::max(kIntervalMsMin, static_cast<std::uint64_t>(1000 * options.scale));
-  }
-  const auto ns = parse_duration_ns(options.interval);
-  FALLOW_TRY(ns);
-  if (*ns < kIntervalMsMin * kNsPerMs) {
-    return invalid("--interval must be at least 10ms");
-  }
-  return *ns / kNsPerMs;
-}
-
-Result<UsememSettings> usemem_settings(const Options& options) {
-  const auto sizes = scaled_sizes(options.scale);
-  FALLOW_TRY(sizes);
-  const auto interval = interval_ms(options);
-  FALLOW_TRY(interval);
-  const auto rate = parse_rate(options.demotion);
-  FALLOW_TRY(rate);
-  const auto policies = parse_policies(options.policies);
-  FALLOW_TRY(policies);
-  return UsememSettings{.sizes = *sizes,
-                        .policies = *policies,
-                        .interval_ms = *interval,
-                        .demotion = *rate,
-                        .fresh_boot = options.fresh_boot,
-                        .accelerator = options.accelerator,
-                        .daemon_program = options.daemon,
-                        .image_folder = options.image};
-}
-
-int run_usemem(const Options& options) {
-  const auto settings = usemem_settings(options);
-  if (!settings) {
-    return report(settings.error());
-  }
-  auto loop = LabLoop::create();
-  if (!loop) {
-    return report(loop.error());
-  }
-  Result<LabRecord> record = failed("not run");
-  {
-    Progress progress;
-    UsememRun run(**loop, progress, *settings);
-    record = run.run();
-  }
-  if (!record) {
-    return report(record.error());
-  }
-  if (const Status written = write_report(*record, options.out); !written) {
-    return report(written.error());
-  }
-  std::fputs((options.json ? to_json(*record) : to_table(*record)).c_str(), stdout);
-  const auto path = std::filesystem::absolute(options.out + "/report.html").lexically_normal();
-  std::fprintf(options.json ? stderr : stdout, "report: %s\n", path.c_str());
-  return 0;
 }
 
 int run_machine(const Options& options) {
@@ -217,6 +145,9 @@ Status apply(const CampaignOptions& options, Scenario& scenario) {
   if (!options.demotion.empty()) {
     const auto rate = parse_rate(options.demotion);
     FALLOW_TRY(rate);
+    if (*rate != scenario.demotion) {
+      scenario.fingerprint += ", demotion " + *rate;  // another scenario than the file's
+    }
     scenario.demotion = *rate;
   }
   scenario.seed = options.seed == 0 ? scenario.seed : options.seed;
@@ -275,6 +206,7 @@ Status measure_machines(LabLoop& loop, Progress& progress, const Options& option
   const auto probe = probe_host(loop, lab.image, options.accelerator, kProbeRam, folder.path());
   FALLOW_TRY(probe);
   lab.accelerator = probe->accelerator;
+  lab.qemu_version = qemu_version(folder.path());
   lab.overhead_bytes =
       (kProbeRam - std::min(kProbeRam, probe->available_bytes)) / kPageSize * kPageSize;
   progress.say("accelerator: " + describe(lab.accelerator) + "; a guest keeps " +
@@ -376,6 +308,8 @@ void add_run(CLI::App& app, Options& options) {
   CLI::App* run = app.add_subcommand(
       "run", "run scenarios under policies; what was run already is not run again");
   run->add_option("scenarios", campaign.scenarios, "names (see list), or paths of TOML files");
+  // A script's options stand before those of who calls it.
+  run->option_defaults()->take_last();
   run->add_flag("--all", campaign.all, "all scenarios of the list");
   run->add_option("--guest", campaign.guest, "process (under the pager, native speed) or vm (QEMU)")
       ->check(CLI::IsMember({"process", "vm"}))
@@ -410,26 +344,6 @@ void add_report(CLI::App& app, Options& options) {
   compare->add_option("left", options.campaign.left, "a folder of runs")->required();
   compare->add_option("right", options.campaign.right, "another")->required();
   compare->add_flag("--json", options.json, "as JSON instead of a table");
-}
-
-void add_usemem(CLI::App& app, Options& options) {
-  CLI::App* usemem = app.add_subcommand(
-      "usemem", "the usemem scenario in VMs, block by block: 004, Figures 2.6 and 2.7");
-  usemem->add_option("--scale", options.scale, "factor on all of the document's sizes")
-      ->capture_default_str();
-  usemem->add_option("--policies", options.policies, "policies to run in turn")
-      ->capture_default_str();
-  usemem->add_option("--interval", options.interval, "the controller's; default: 1 s x scale");
-  usemem
-      ->add_option("--demotion", options.demotion,
-                   "pages per second moved out of memory for a VM over its target, or off")
-      ->capture_default_str();
-  usemem->add_option("--out", options.out, "folder for the report and its data")
-      ->capture_default_str();
-  usemem->add_flag("--json", options.json, "print the results as JSON instead of a table");
-  usemem->add_flag("--fresh-boot", options.fresh_boot, "boot the guests anew for each policy");
-  usemem->add_option("--daemon", options.daemon, "the fallowd to run")->capture_default_str();
-  add_common(*usemem, options);
 }
 
 void add_vm(CLI::App& app, Options& options) {
@@ -467,12 +381,11 @@ int dispatch(const CLI::App& app, const Options& options) {
   if (app.got_subcommand("compare")) {
     return compare_reports(options);
   }
-  return app.got_subcommand("vm") ? run_machine(options) : run_usemem(options);
+  return run_machine(options);
 }
 
 int run(int argc, char** argv) {
   Options options;
-  options.daemon = (own_folder() / "fallowd").string();
   options.image = default_image_folder();
   options.pager_library = (own_folder() / "../lib/libfallow_vmm.so").lexically_normal().string();
   CLI::App app("Runs scenarios under policies, on Fallow daemons of its own.", "fallow-lab");
@@ -481,7 +394,6 @@ int run(int argc, char** argv) {
   list_command->add_flag("--json", options.json, "as JSON instead of a table");
   add_run(app, options);
   add_report(app, options);
-  add_usemem(app, options);
   add_vm(app, options);
   try {
     app.parse(argc, argv);

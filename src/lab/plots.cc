@@ -5,9 +5,7 @@
 
 #include "base/file.h"
 #include "base/text.h"
-#include "base/units.h"
 #include "lab/child_process.h"
-#include "lab/report_text.h"
 #include "lab/table.h"
 
 namespace fallow::lab {
@@ -15,11 +13,12 @@ namespace {
 
 constexpr int kRenderMsMax = 60'000;
 constexpr std::size_t kSvgBytesMax = std::size_t{32} << 20;
-// Told apart by colour-blind eyes and, with the dashes, on grey paper.
-constexpr std::array<const char*, kMachineCount> kMachineColours = {"#0072B2", "#D55E00",
-                                                                    "#009E73"};
+// A VM that comes so late has its coming marked.
+constexpr double kLateS = 0.5;
+// Told apart by colour-blind eyes and, with the dashes, on grey paper: twelve VMs in all.
+constexpr std::array<const char*, 4> kColours = {"#0072B2", "#D55E00", "#009E73", "#CC79A7"};
 // Solid, dashed, dash and dot; dotted is for targets.
-constexpr std::array<std::size_t, kMachineCount> kMachineDashes = {1, 2, 4};
+constexpr std::array<int, 3> kDashes = {1, 2, 4};
 constexpr const char* kBarStyles =
     "set style fill solid 0.85 border rgb '#333333'\n"
     "set linetype 1 lc rgb '#999999'\nset linetype 2 lc rgb '#D55E00'\n"
@@ -27,40 +26,8 @@ constexpr const char* kBarStyles =
     "set linetype 5 lc rgb '#0072B2'\nset linetype 6 lc rgb '#009E73'\n"
     "set linetype 7 lc rgb '#CC79A7'\n";
 
-// Rows of block sizes, a column for each policy: "?" where nothing was finished.
-std::string time_data(const LabRecord& record, std::size_t machine) {
-  std::string data = "$times << END\n";
-  for (const std::uint64_t bytes : finished_sizes(record)) {
-    data += "\"" + format_size(bytes) + "\"";
-    for (const PolicyResult& policy : record.policies) {
-      const double seconds = step_seconds(policy.machines[machine], bytes);
-      data += " " + (seconds < 0 ? std::string("?") : decimal(seconds, 3));
-    }
-    data += "\n";
-  }
-  return data + "END\n";
-}
-
-std::string frames_data(const PolicyResult& policy, std::size_t machine) {
-  std::string data = "$vm" + std::to_string(machine) + " << END\n";
-  for (const FrameSample& sample : policy.samples) {
-    if (sample.machine == machine) {
-      data += decimal(sample.time_s, 3) + " " + std::to_string(sample.used) + " " +
-              std::to_string(sample.target) + "\n";
-    }
-  }
-  return data + "END\n";
-}
-
-std::string frames_curves(const PolicyResult& policy, std::size_t machine) {
-  return frames_curve("$vm" + std::to_string(machine), policy.machines[machine].name,
-                      kMachineColours[machine], kMachineDashes[machine]);
-}
-
-}  // namespace
-
 // In gnuplot's single quotes only a quote itself is special.
-std::string plot_quoted(const std::string& text) {
+std::string quoted(const std::string& text) {
   std::string safe;
   for (const char letter : text) {
     safe += letter == '\'' ? std::string("''") : std::string(1, letter);
@@ -68,54 +35,112 @@ std::string plot_quoted(const std::string& text) {
   return "'" + safe + "'";
 }
 
-std::string plot_preamble(const std::string& title, int width, int height) {
-  return "set terminal svg noenhanced size " + std::to_string(width) + "," +
-         std::to_string(height) + " font 'sans-serif,12' background rgb 'white'\nset title " +
-         plot_quoted(title) +
+// How every plot begins: size, fonts, title, borders.
+std::string preamble(const std::string& title, int height) {
+  return "set terminal svg noenhanced size 840," + std::to_string(height) +
+         " font 'sans-serif,12' background rgb 'white'\nset title " + quoted(title) +
          "\nset grid ytics lc rgb '#dddddd'\nset tics nomirror\nset border 3\n";
 }
 
-std::string frames_curve(const std::string& block, const std::string& name,
-                         const std::string& colour, std::size_t dash) {
-  const std::string look = " lc rgb '" + colour + "' dt ";
-  return block + " using 1:2 with lines lw 2" + look + std::to_string(dash) + " title " +
-         plot_quoted(name) + ", " + block + " using 1:3 with steps lw 1" + look + "3 title " +
-         plot_quoted(name + " target");
+// Rows "time frames target".
+std::string frames_data(const RunRecord& record, std::size_t vm) {
+  std::string data = "$vm" + std::to_string(vm) + " << END\n";
+  for (const FramesRecord& frames : record.frames) {
+    if (vm < frames.used.size() && vm < frames.target.size()) {
+      data += decimal(frames.at_s, 3) + " " + std::to_string(frames.used[vm]) + " " +
+              std::to_string(frames.target[vm]) + "\n";
+    }
+  }
+  return data + "END\n";
 }
 
-Plot time_plot(const LabRecord& record, std::size_t machine) {
-  const std::string name = record.policies.front().machines[machine].name;
-  const std::string title = name + ": running time of usemem by block size";
-  std::string script = plot_preamble(title, 840, 360) + kBarStyles + time_data(record, machine) +
+std::string frames_curves(const std::string& name, std::size_t vm) {
+  const std::string block = "$vm" + std::to_string(vm);
+  const std::string look = std::string(" lc rgb '") + kColours[vm % kColours.size()] + "' dt ";
+  return block + " using 1:2 with lines lw 2" + look +
+         std::to_string(kDashes[vm % kDashes.size()]) + " title " + quoted(name) + ", " + block +
+         " using 1:3 with steps lw 1" + look + "3 title " + quoted(name + " target");
+}
+
+std::string coming_of(const VmRecord& vm) {
+  if (vm.runs.empty() || vm.runs.front().start_s < kLateS) {
+    return "";
+  }
+  const std::string start = decimal(vm.runs.front().start_s, 3);
+  return "set arrow from " + start + ", graph 0 to " + start +
+         ", graph 1 nohead lc rgb '#777777' dt 2\nset label " + quoted(vm.name + " starts") +
+         " at " + start + ", graph 0.97 offset 0.5,0 tc rgb '#555555'\n";
+}
+
+// Rows of block sizes, a column for each policy: "?" where nothing was finished.
+std::string blocks_data(const ScenarioSummary& scenario, std::size_t vm) {
+  std::string data = "$times << END\n";
+  for (const std::uint64_t bytes : block_sizes(scenario)) {
+    data += "\"" + format_size(bytes) + "\"";
+    for (const PolicySummary& policy : scenario.policies) {
+      const auto found = policy.vms[vm].blocks.find(bytes);
+      data += found == policy.vms[vm].blocks.end() ? " ?" : " " + decimal(found->second, 3);
+    }
+    data += "\n";
+  }
+  return data + "END\n";
+}
+
+}  // namespace
+
+Plot totals_plot(const ScenarioSummary& scenario) {
+  const std::string title = scenario.scenario + ": the VMs' running times together";
+  std::string data = "$totals << END\n";
+  std::string ample;
+  for (const PolicySummary& policy : scenario.policies) {
+    if (policy.policy == kAmple) {
+      ample = decimal(policy.total_s.mean, 3);
+      continue;
+    }
+    data += "\"" + policy.policy + "\" " + decimal(policy.total_s.mean, 3) + " " +
+            decimal(policy.total_s.deviation, 3) + "\n";
+  }
+  std::string script = preamble(title, 420) + data +
+                       "END\nset style data histograms\nset style histogram errorbars gap 1\n"
+                       "set style fill solid 0.85 border rgb '#333333'\nset ylabel 'seconds'\n"
+                       "set yrange [0:*]\nset xtics rotate by -30\nset key below horizontal\n"
+                       "plot $totals using 2:3:xtic(1) lc rgb '#0072B2' title 'all VMs'";
+  if (!ample.empty()) {
+    script += ", " + ample + " with lines lc rgb '#777777' dt 2 title 'with ample RAM'";
+  }
+  return {title, script + "\n"};
+}
+
+Plot blocks_plot(const ScenarioSummary& scenario, std::size_t vm) {
+  const std::string title = scenario.scenario + ", " + scenario.policies.front().vms[vm].name +
+                            ": time of a pass by block size";
+  std::string script = preamble(title, 360) + kBarStyles + blocks_data(scenario, vm) +
                        "set datafile missing '?'\nset style data histograms\n"
                        "set style histogram clustered gap 1\nset ylabel 'seconds'\n"
                        "set yrange [0:*]\nset key below horizontal\nplot ";
-  for (std::size_t i = 0; i < record.policies.size(); ++i) {
+  for (std::size_t i = 0; i < scenario.policies.size(); ++i) {
     const std::string labels = i == 0 ? ":xtic(1)" : "";
     script += (i == 0 ? "" : ", ") + std::string("$times using ") + std::to_string(i + 2) + labels +
-              " title " + plot_quoted(record.policies[i].spec);
+              " title " + quoted(scenario.policies[i].policy);
   }
   return {title, script + "\n"};
 }
 
-Plot frames_plot(const LabRecord& record, const PolicyResult& policy) {
-  const std::string title = policy.spec + ": frames of each VM";
-  const double share = static_cast<double>(record.conditions.frames_total) / kMachineCount;
-  std::string script = plot_preamble(title, 840, 400);
-  for (std::size_t i = 0; i < policy.machines.size(); ++i) {
-    script += frames_data(policy, i);
+Plot frames_plot(const RunRecord& record) {
+  const std::string title =
+      record.key.scenario + " under " + record.key.policy + ": frames of each VM";
+  const auto total = static_cast<double>(record.frames_total);
+  const auto vms = static_cast<double>(record.vms.size());
+  std::string script = preamble(title, 400);
+  std::string curves;
+  for (std::size_t vm = 0; vm < record.vms.size(); ++vm) {
+    script += frames_data(record, vm) + coming_of(record.vms[vm]);
+    curves += ", " + frames_curves(record.vms[vm].name, vm);
   }
-  const std::string start = decimal(policy.third_start_s, 3);
-  script += "set xlabel 'seconds'\nset ylabel 'frames of 4 KiB'\nset yrange [0:" +
-            decimal(share * kMachineCount * 1.05, 0) + "]\nset key below horizontal\n" +
-            "set arrow from " + start + ", graph 0 to " + start +
-            ", graph 1 nohead lc rgb '#777777' dt 2\nset label 'vm3 starts' at " + start +
-            ", graph 0.97 offset 0.5,0 tc rgb '#555555'\nplot " + decimal(share, 1) +
-            " with lines lc rgb '#777777' lw 1 title 'a third of the node'";
-  for (std::size_t i = 0; i < policy.machines.size(); ++i) {
-    script += ", " + frames_curves(policy, i);
-  }
-  return {title, script + "\n"};
+  return {title, script + "set xlabel 'seconds'\nset ylabel 'frames of 4 KiB'\nset yrange [0:" +
+                     decimal(total * 1.05 + 1, 0) + "]\nset key below horizontal\nplot " +
+                     decimal(total / vms, 1) +
+                     " with lines lc rgb '#777777' lw 1 title 'an equal share'" + curves + "\n"};
 }
 
 Result<std::string> render(const Plot& plot, const std::string& folder) {

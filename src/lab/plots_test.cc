@@ -9,25 +9,38 @@ namespace fallow::lab {
 namespace {
 
 using testing::HasSubstr;
+using testing::Not;
 using testing::StartsWith;
 
-TEST(Plots, TimesHaveARowForEachSizeAndAColumnForEachPolicy) {
-  const Plot plot = time_plot(test_record(), 2);
+TEST(Plots, BlocksHaveARowForEachSizeAndAColumnForEachPolicy) {
+  RunRecord greedy = test_record("greedy");
+  greedy.vms[2].steps.resize(1);
+  const auto all = summarize({greedy, test_record("static-alloc")});
+  const Plot plot = blocks_plot(all.at(0), 2);
   EXPECT_THAT(plot.title, HasSubstr("vm3"));
-  EXPECT_THAT(plot.script, HasSubstr("\"32 MiB\" 0.100\n\"64 MiB\" 2.000\n"));
+  EXPECT_THAT(plot.script, HasSubstr("\"32 MiB\" 0.100 0.100\n\"64 MiB\" ? 2.000\n"));
 }
 
-TEST(Plots, FramesShowUseTargetAndTheThirdsShare) {
-  const LabRecord record = test_record();
-  const Plot plot = frames_plot(record, record.policies[0]);
+TEST(Plots, FramesShowUseTargetTheEqualShareAndWhoComesLate) {
+  const Plot plot = frames_plot(test_record("greedy"));
   EXPECT_THAT(plot.script, HasSubstr("10.000 900 1000\n"));
   EXPECT_THAT(plot.script, HasSubstr("1000.0 with lines"));
+  EXPECT_THAT(plot.script, HasSubstr("'vm3 starts' at 4.000"));
+  EXPECT_THAT(plot.script, Not(HasSubstr("vm2 starts")));
 }
 
-TEST(Plots, GnuplotDrawsBoth) {
+TEST(Plots, TotalsHaveAmpleRamAsALine) {
+  const auto all = summarize({test_record(kAmple), test_record("greedy")});
+  EXPECT_THAT(totals_plot(all.at(0)).script, HasSubstr("\"greedy\" 26.000 0.000\n"));
+  EXPECT_THAT(totals_plot(all.at(0)).script, HasSubstr("26.000 with lines"));
+}
+
+TEST(Plots, GnuplotDrawsAll) {
   const TempDir folder;
-  const LabRecord record = test_record();
-  for (const Plot& plot : {time_plot(record, 0), frames_plot(record, record.policies[0])}) {
+  const RunRecord record = test_record("smart-alloc:P=2,threshold=64");
+  const auto all = summarize({record});
+  for (const Plot& plot :
+       {totals_plot(all.at(0)), blocks_plot(all.at(0), 0), frames_plot(record)}) {
     const auto svg = render(plot, folder.path());
     ASSERT_TRUE(svg.ok()) << svg.error().text;
     EXPECT_THAT(*svg, StartsWith("<svg"));
@@ -36,9 +49,7 @@ TEST(Plots, GnuplotDrawsBoth) {
 }
 
 TEST(Plots, AQuoteInANameStaysText) {
-  LabRecord record = test_record();
-  record.policies[0].spec = "it's";
-  EXPECT_THAT(time_plot(record, 0).script, HasSubstr("'it''s'"));
+  EXPECT_THAT(frames_plot(test_record("it's")).script, HasSubstr("under it''s"));
 }
 
 }  // namespace

@@ -3,6 +3,8 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,6 +28,14 @@ struct VmSummary {
   double slowdown = 0;      // against ample RAM; 0: not known
   double failed_share = 0;  // of its puts
   double frames_peak = 0;   // the most that it held, mean over the repetitions
+  // What it held in the last third of the time in which all VMs ran, when the policy has had its
+  // say. Empty: there was no such time, or nobody looked.
+  std::optional<double> frames_settled{};
+  // Pages that the guest says it swapped out and in. Empty: it has no swap.
+  std::optional<double> swapped_out{};
+  std::optional<double> swapped_in{};
+  // Seconds for a pass over a block of so many bytes, the median of all passes.
+  std::map<std::uint64_t, double> blocks{};
 };
 
 // All repetitions of one policy in one scenario.
@@ -46,12 +56,18 @@ struct ScenarioSummary {
   std::string data{};
   double scale = 1;
   std::uint64_t frames_total = 0;
+  std::map<std::string, std::string> conditions{};  // for people
   std::vector<PolicySummary> policies{};  // in the order in which they were first run, ample first
 };
 
 // Runs that differ in anything but policy and repetition are apart.
 std::vector<ScenarioSummary> summarize(const std::vector<RunRecord>& records);
 const PolicySummary* find_policy(const ScenarioSummary& scenario, const std::string& policy);
+
+// What each VM would have if all had the same. Not 0.
+double equal_share(const ScenarioSummary& scenario);
+// The blocks that some VM has gone over, ascending.
+std::vector<std::uint64_t> block_sizes(const ScenarioSummary& scenario);
 
 double jain_index(const std::vector<double>& values);
 

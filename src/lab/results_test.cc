@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "lab/scenario_report.h"
+#include "lab/test_record.h"
 
 namespace fallow::lab {
 namespace {
@@ -75,6 +76,47 @@ TEST(Summarize, noticesAnotherChecksum) {
   const auto all = summarize({record(kAmple, 0, {1, 1}), record("greedy", 0, {2, 2}), wrong});
   EXPECT_FALSE(find_policy(all[0], "greedy")->checksums_agree);
   EXPECT_THAT(to_table(all), HasSubstr("DIFFER"));
+}
+
+TEST(Summarize, settlesInTheLastThirdOfTheTimeInWhichAllRan) {
+  // The third runs from 4 s on, until 10 s: the samples at 8, 9 and 10 s.
+  EXPECT_EQ(summarize({test_record("greedy")})[0].policies[0].vms[0].frames_settled, 810);
+  RunRecord apart = test_record("greedy");
+  apart.vms[0].runs[0].seconds = 3;  // it has ended when the third starts
+  EXPECT_EQ(summarize({apart})[0].policies[0].vms[0].frames_settled, std::nullopt);
+  apart.vms[0].runs.clear();
+  EXPECT_EQ(summarize({apart})[0].policies[0].vms[0].frames_settled, std::nullopt);
+}
+
+TEST(Summarize, takesTheMeanOfWhatIsKnownAndTheMedianOfPasses) {
+  RunRecord again = test_record("greedy");
+  again.key.repetition = 1;
+  again.vms[0].figures = {{"pswpout", 44}};
+  again.vms[0].steps = {{1, 64 << 20, 2500}};
+  const auto all = summarize({test_record("greedy"), again});
+  const VmSummary& vm = all[0].policies[0].vms[0];
+  EXPECT_EQ(vm.swapped_out, 33);
+  EXPECT_EQ(vm.swapped_in, 11);
+  EXPECT_DOUBLE_EQ(vm.blocks.at(64 << 20), 2.5);  // of 1, 2, 2.5 and 3
+  EXPECT_EQ(block_sizes(all[0]), (std::vector<std::uint64_t>{32 << 20, 64 << 20}));
+  EXPECT_DOUBLE_EQ(equal_share(all[0]), 1000);
+  EXPECT_EQ(all[0].policies[0].demotions, 12.5);
+  EXPECT_EQ(all[0].conditions.at("fallow"), "1.2.3");
+}
+
+TEST(Findings, ofUsemem_sayWhetherTheThirdIsStarvedAndLifted) {
+  RunRecord greedy = test_record("greedy");
+  for (FramesRecord& frames : greedy.frames) {
+    frames.used[2] = 100;
+  }
+  const auto text = to_text(findings(summarize({greedy, test_record("smart-alloc:P=2")})));
+  EXPECT_THAT(text, HasSubstr("holds: usemem: greedy starves the third VM (its peak is 10%"));
+  EXPECT_THAT(text, HasSubstr("holds: usemem: smart-alloc lifts the third VM to its share "
+                              "(smart-alloc:P=2: its peak is 90%"));
+  greedy.key.policy = "smart-alloc:P=2";
+  const auto other = to_text(findings(summarize({test_record("greedy"), greedy})));
+  EXPECT_THAT(other, HasSubstr("does not hold: usemem: greedy starves the third VM"));
+  EXPECT_THAT(other, HasSubstr("does not hold: usemem: smart-alloc lifts the third VM"));
 }
 
 TEST(Findings, holdOrNotWithFigures) {

@@ -1,11 +1,12 @@
 #include "lab/scenario_report.h"
 
-#include <array>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <set>
 
 #include "base/temp_dir.h"
+#include "base/text.h"
+#include "lab/plots.h"
 #include "lab/table.h"
 
 namespace fallow::lab {
@@ -13,8 +14,8 @@ namespace {
 
 using Json = nlohmann::json;
 
-// Told apart by colour-blind eyes; after them they repeat with other dashes.
-constexpr std::array<const char*, 4> kColours = {"#0072B2", "#D55E00", "#009E73", "#CC79A7"};
+constexpr char kBlocks[] =
+    "Seconds for one pass over a block of each size, the median; '-': none was finished";
 
 std::string with_deviation(const Mean& mean, int digits) {
   return decimal(mean.mean, digits) +
@@ -68,6 +69,63 @@ Row policy_row(const PolicySummary& policy) {
           policy.checksums_agree ? "agree" : "DIFFER"};
 }
 
+std::string or_dash(const std::optional<double>& value) {
+  return value ? decimal(*value, 0) : "-";
+}
+
+// What each VM had, did and waited for. Without a pool, as with ample RAM, there are no frames.
+std::vector<Row> vm_rows(const ScenarioSummary& scenario) {
+  std::vector<Row> rows = {{"policy", "VM", "running (s)", "slowdown", "most frames",
+                            "of its share", "settled at", "swapped out", "swapped in",
+                            "failed puts"}};
+  const double share = equal_share(scenario);
+  for (const PolicySummary& policy : scenario.policies) {
+    const bool ample = policy.policy == kAmple;
+    for (const VmSummary& vm : policy.vms) {
+      rows.push_back({&vm == policy.vms.data() ? policy.policy : "", vm.name,
+                      with_deviation(vm.running_s, 2), or_dash(vm.slowdown, 2),
+                      ample ? "-" : decimal(vm.frames_peak, 0),
+                      ample ? "-" : percent(vm.frames_peak / share),
+                      vm.frames_settled ? percent(*vm.frames_settled / share) : "-",
+                      ample ? "-" : or_dash(vm.swapped_out), ample ? "-" : or_dash(vm.swapped_in),
+                      ample ? "-" : percent(vm.failed_share)});
+    }
+  }
+  return rows;
+}
+
+// Of workloads that go over blocks; else only a head.
+std::vector<Row> block_rows(const ScenarioSummary& scenario) {
+  const std::vector<std::uint64_t> sizes = block_sizes(scenario);
+  std::vector<Row> rows = {{"policy", "VM"}};
+  for (const std::uint64_t bytes : sizes) {
+    rows.front().push_back(format_size(bytes));
+  }
+  for (const PolicySummary& policy : scenario.policies) {
+    for (const VmSummary& vm : policy.vms) {
+      rows.push_back({&vm == policy.vms.data() ? policy.policy : "", vm.name});
+      for (const std::uint64_t bytes : sizes) {
+        const auto found = vm.blocks.find(bytes);
+        rows.back().push_back(found == vm.blocks.end() ? "-" : decimal(found->second, 2));
+      }
+    }
+  }
+  return rows;
+}
+
+std::string pooled(const ScenarioSummary& scenario) {
+  return std::to_string(scenario.frames_total) + " frames of pooled memory, an equal share is " +
+         decimal(equal_share(scenario), 0);
+}
+
+std::string conditions_text(const ScenarioSummary& scenario) {
+  std::string text = "  " + pooled(scenario) + "\n";
+  for (const auto& [name, value] : scenario.conditions) {
+    text += "  " + name + ": " + value + "\n";
+  }
+  return text;
+}
+
 const char* word_of(Finding::Verdict verdict) {
   switch (verdict) {
     case Finding::Verdict::kHolds:
@@ -84,14 +142,26 @@ Json json_of(const Mean& mean) {
   return {{"count", mean.count}, {"mean", mean.mean}, {"deviation", mean.deviation}};
 }
 
+Json json_of(const std::optional<double>& value) {
+  return value ? Json(*value) : Json();
+}
+
 Json json_of(const PolicySummary& policy) {
   Json vms = Json::array();
   for (const VmSummary& vm : policy.vms) {
+    Json blocks = Json::array();
+    for (const auto& [bytes, seconds] : vm.blocks) {
+      blocks.push_back({{"bytes", bytes}, {"seconds", seconds}});
+    }
     vms.push_back({{"name", vm.name},
                    {"running_s", json_of(vm.running_s)},
                    {"slowdown", vm.slowdown},
                    {"failed_share", vm.failed_share},
-                   {"frames_peak", vm.frames_peak}});
+                   {"frames_peak", vm.frames_peak},
+                   {"frames_settled", json_of(vm.frames_settled)},
+                   {"pswpout", json_of(vm.swapped_out)},
+                   {"pswpin", json_of(vm.swapped_in)},
+                   {"blocks", blocks}});
   }
   return {{"policy", policy.policy},
           {"total_s", json_of(policy.total_s)},
@@ -102,16 +172,17 @@ Json json_of(const PolicySummary& policy) {
           {"checksums_agree", policy.checksums_agree}};
 }
 
-std::string html_table(const std::vector<Row>& rows) {
+// The first columns, so many, are text.
+std::string html_table(const std::vector<Row>& rows, std::size_t texts = 1) {
   std::string html = "<table>\n";
   for (std::size_t row = 0; row < rows.size(); ++row) {
     html += "<tr>";
     for (std::size_t i = 0; i < rows[row].size(); ++i) {
       if (row == 0) {
-        html += std::string("<th") + (i == 0 ? " class=\"l\"" : "") + ">" +
+        html += std::string("<th") + (i < texts ? " class=\"l\"" : "") + ">" +
                 html_escaped(rows[row][i]) + "</th>";
       } else {
-        html += i == 0 ? html_text_cell(rows[row][i]) : html_cell(rows[row][i]);
+        html += i < texts ? html_text_cell(rows[row][i]) : html_cell(rows[row][i]);
       }
     }
     html += "</tr>\n";
@@ -148,17 +219,43 @@ std::vector<const RunRecord*> samples_of(const std::vector<RunRecord>& records,
   return samples;
 }
 
+std::string conditions_html(const ScenarioSummary& scenario) {
+  std::string html =
+      "<table>\n<tr>" + html_text_cell("pooled") + html_text_cell(pooled(scenario)) + "</tr>\n";
+  for (const auto& [name, value] : scenario.conditions) {
+    html += "<tr>" + html_text_cell(name) + html_text_cell(value) + "</tr>\n";
+  }
+  return html + "</table>\n";
+}
+
+// Empty when no workload goes over blocks.
+Result<std::string> blocks_html(const ScenarioSummary& scenario, const std::string& folder) {
+  if (block_sizes(scenario).empty()) {
+    return std::string();
+  }
+  std::string html = std::string("<p>") + kBlocks + ".</p>\n" + html_table(block_rows(scenario), 2);
+  for (std::size_t vm = 0; vm < scenario.policies.front().vms.size(); ++vm) {
+    const auto plot = figure(blocks_plot(scenario, vm), folder);
+    FALLOW_TRY(plot);
+    html += *plot;
+  }
+  return html;
+}
+
 Result<std::string> scenario_html(const std::vector<RunRecord>& records,
                                   const ScenarioSummary& scenario, const std::string& folder) {
   std::string html = "<h2>" + html_escaped(scenario.scenario) + "</h2>\n<p>" +
-                     html_escaped(heading(scenario)) + ".</p>\n";
+                     html_escaped(heading(scenario)) + ".</p>\n" + conditions_html(scenario);
   std::vector<Row> rows = {head_row()};
   for (const PolicySummary& policy : scenario.policies) {
     rows.push_back(policy_row(policy));
   }
   const auto totals = figure(totals_plot(scenario), folder);
   FALLOW_TRY(totals);
-  html += html_table(rows) + *totals;
+  html += html_table(rows) + *totals + html_table(vm_rows(scenario), 2);
+  const auto blocks = blocks_html(scenario, folder);
+  FALLOW_TRY(blocks);
+  html += *blocks;
   for (const RunRecord* record : samples_of(records, scenario)) {
     const auto frames = figure(frames_plot(*record), folder);
     FALLOW_TRY(frames);
@@ -171,7 +268,9 @@ constexpr char kIntroduction[] =
     "<p>Running times are seconds of the workloads in each VM, pauses apart, mean ± deviation over "
     "the repetitions. A slowdown is against the same scenario with ample RAM, in which the VMs "
     "share the processors too; fairness is Jain's index over the VMs' slowdowns. Failed puts are "
-    "pages that memory refused, which went to the backing store.</p>\n";
+    "pages that memory refused, which went to the backing store. A VM's share is an equal part of "
+    "the frames; it 'settled at' what it held, on average, in the last third of the time in which "
+    "all VMs ran. Pages swapped out and in are as the guests count them.</p>\n";
 
 }  // namespace
 
@@ -182,7 +281,11 @@ std::string to_table(const std::vector<ScenarioSummary>& scenarios) {
     for (const PolicySummary& policy : scenario.policies) {
       rows.push_back(policy_row(policy));
     }
-    text += (text.empty() ? "" : "\n") + heading(scenario) + "\n" + aligned(rows);
+    text += (text.empty() ? "" : "\n") + heading(scenario) + "\n" + conditions_text(scenario) +
+            "\n" + aligned(rows) + "\n" + aligned(vm_rows(scenario));
+    if (!block_sizes(scenario).empty()) {
+      text += std::string("\n") + kBlocks + ":\n" + aligned(block_rows(scenario));
+    }
   }
   return text;
 }
@@ -210,6 +313,7 @@ std::string to_json(const std::vector<ScenarioSummary>& scenarios,
                     {"data", scenario.data},
                     {"scale", scenario.scale},
                     {"frames_total", scenario.frames_total},
+                    {"conditions", scenario.conditions},
                     {"policies", policies}});
   }
   Json found = Json::array();
@@ -256,52 +360,20 @@ std::string frames_csv(const std::vector<RunRecord>& records) {
   return csv;
 }
 
-Plot totals_plot(const ScenarioSummary& scenario) {
-  const std::string title = scenario.scenario + ": the VMs' running times together";
-  std::string data = "$totals << END\n";
-  std::string ample;
-  for (const PolicySummary& policy : scenario.policies) {
-    if (policy.policy == kAmple) {
-      ample = decimal(policy.total_s.mean, 3);
-      continue;
-    }
-    data += "\"" + policy.policy + "\" " + decimal(policy.total_s.mean, 3) + " " +
-            decimal(policy.total_s.deviation, 3) + "\n";
-  }
-  std::string script = plot_preamble(title, 840, 420) + data +
-                       "END\nset style data histograms\nset style histogram errorbars gap 1\n"
-                       "set style fill solid 0.85 border rgb '#333333'\nset ylabel 'seconds'\n"
-                       "set yrange [0:*]\nset xtics rotate by -30\nset key below horizontal\n"
-                       "plot $totals using 2:3:xtic(1) lc rgb '#0072B2' title 'all VMs'";
-  if (!ample.empty()) {
-    script += ", " + ample + " with lines lc rgb '#777777' dt 2 title 'with ample RAM'";
-  }
-  return {title, script + "\n"};
-}
-
-Plot frames_plot(const RunRecord& record) {
-  const std::string title =
-      record.key.scenario + " under " + record.key.policy + ": frames of each VM";
-  std::string data;
-  std::string curves;
-  for (std::size_t vm = 0; vm < record.vms.size(); ++vm) {
-    const std::string block = "$vm" + std::to_string(vm);
-    data += block + " << END\n";
-    for (const FramesRecord& frames : record.frames) {
-      if (vm < frames.used.size() && vm < frames.target.size()) {
-        data += decimal(frames.at_s, 3) + " " + std::to_string(frames.used[vm]) + " " +
-                std::to_string(frames.target[vm]) + "\n";
+std::string blocks_csv(const std::vector<RunRecord>& records) {
+  std::string csv = "scenario,policy,repetition,at_s,vm,block_bytes,milliseconds\n";
+  for (const RunRecord& record : records) {
+    const std::string place = csv_quoted(record.key.scenario) + "," +
+                              csv_quoted(record.key.policy) + "," +
+                              std::to_string(record.key.repetition) + ",";
+    for (const VmRecord& vm : record.vms) {
+      for (const StepRecord& step : vm.steps) {
+        csv += place + decimal(step.at_s, 3) + "," + vm.name + "," + std::to_string(step.bytes) +
+               "," + std::to_string(step.milliseconds) + "\n";
       }
     }
-    data += "END\n";
-    curves += (vm == 0 ? "" : ", ") + frames_curve(block, record.vms[vm].name,
-                                                   kColours[vm % kColours.size()],
-                                                   1 + vm / kColours.size());
   }
-  return {title, plot_preamble(title, 840, 380) + data +
-                     "set xlabel 'seconds'\nset ylabel 'frames of 4 KiB'\nset yrange [0:" +
-                     decimal(static_cast<double>(record.frames_total) * 1.05 + 1, 0) +
-                     "]\nset key below horizontal\nplot " + curves + "\n"};
+  return csv;
 }
 
 Status write_report(const std::vector<RunRecord>& records,
@@ -315,6 +387,7 @@ Status write_report(const std::vector<RunRecord>& records,
   // The data first: they are whole even if a plot cannot be drawn.
   FALLOW_TRY(write_text_file(folder + "/runs.csv", runs_csv(records)));
   FALLOW_TRY(write_text_file(folder + "/frames.csv", frames_csv(records)));
+  FALLOW_TRY(write_text_file(folder + "/blocks.csv", blocks_csv(records)));
   FALLOW_TRY(write_text_file(folder + "/summary.json", to_json(scenarios, all)));
   const TempDir scratch;
   std::string html = html_head("Fallow: scenarios under policies") + kIntroduction +

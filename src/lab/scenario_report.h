@@ -1,16 +1,15 @@
-// A campaign's report: a table, CSV and JSON, and one self-contained HTML file. Pure, but for
+// A campaign's report: tables, CSV and JSON, and one self-contained HTML file. Pure, but for
 // writing and for drawing the plots with gnuplot.
 #pragma once
 
 #include <string>
 #include <vector>
 
-#include "lab/plots.h"
 #include "lab/results.h"
 
 namespace fallow::lab {
 
-// A row for each policy of each scenario.
+// Of each scenario: a row for each policy, one for each VM under each, and the times of blocks.
 std::string to_table(const std::vector<ScenarioSummary>& scenarios);
 // Findings, a line each.
 std::string to_text(const std::vector<Finding>& all);
@@ -21,13 +20,11 @@ std::string runs_csv(const std::vector<RunRecord>& records);
 // scenario,policy,repetition,at_s,vm,used,target (frames)
 std::string frames_csv(const std::vector<RunRecord>& records);
 
-// The VMs' running times together by policy, with the deviation, and ample RAM as a line.
-Plot totals_plot(const ScenarioSummary& scenario);
-// Frames and targets of every VM over time.
-Plot frames_plot(const RunRecord& record);
+// scenario,policy,repetition,at_s,vm,block_bytes,milliseconds
+std::string blocks_csv(const std::vector<RunRecord>& records);
 
-// report.html, runs.csv, frames.csv and summary.json in the folder: of the records, and of what
-// they have been summed up to.
+// report.html, runs.csv, frames.csv, blocks.csv and summary.json in the folder: of the records, and
+// of what they have been summed up to.
 Status write_report(const std::vector<RunRecord>& records,
                     const std::vector<ScenarioSummary>& scenarios, const std::vector<Finding>& all,
                     const std::string& folder);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <csignal>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 #include "base/text.h"
 #include "base/units.h"
@@ -46,6 +47,7 @@ void note_counters(std::map<std::string, double>& figures, const tmem::Counters&
   figures["puts_failed"] = static_cast<double>(total.puts_total - total.puts_succ);
   figures["gets"] = static_cast<double>(total.gets_total);
   figures["pages_flushed"] = static_cast<double>(total.pages_flushed);
+  figures["pages_demoted"] = static_cast<double>(total.pages_demoted);
 }
 
 }  // namespace
@@ -63,6 +65,8 @@ ScenarioRun::ScenarioRun(LabLoop& loop, Progress& progress, const LabSetting& se
 ScenarioRun::~ScenarioRun() = default;
 
 Result<RunRecord> ScenarioRun::run() {
+  progress_.show(label_ + ": its VMs start", loop_.now_ms());
+  note_conditions();
   if (!ample()) {
     FALLOW_TRY(start_daemon());
   }
@@ -85,6 +89,20 @@ Result<RunRecord> ScenarioRun::run() {
                                                      : daemon_->explain(status.error());
   }
   return record_;
+}
+
+void ScenarioRun::note_conditions() {
+  std::map<std::string, std::string>& conditions = record_.conditions;
+  conditions["host CPUs"] = std::to_string(std::thread::hardware_concurrency());
+  conditions["interval"] = std::to_string(scenario_.interval_ns / kNsPerMs) + " ms";
+  conditions["demotion"] =
+      scenario_.demotion == "off" ? "off" : scenario_.demotion + " pages a second";
+  if (setting_.guest == GuestKind::kMachine) {
+    conditions["QEMU"] = setting_.qemu_version;
+    conditions["guest image"] = setting_.image.version;
+    conditions["a guest's kernel keeps"] =
+        format_size(setting_.overhead_bytes) + ", given besides the scenario's RAM";
+  }
 }
 
 double ScenarioRun::now_s() const {
@@ -370,7 +388,8 @@ void ScenarioRun::note_figures(const node::NodeSnapshot& snapshot) {
 }
 
 void ScenarioRun::show_progress() {
-  std::string text = label_;
+  std::string text =
+      label_ + ", " + std::to_string((loop_.now_ms() - start_ms_) / 1000) + " s so far";
   for (std::size_t vm = 0; state_ && vm < guests_.size(); ++vm) {
     const auto running = state_->running(vm);
     text += "  " + scenario_.vms[vm].name + " " +

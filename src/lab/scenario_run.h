@@ -28,6 +28,7 @@ struct LabSetting {
   // Of machines.
   Accelerator accelerator = Accelerator::kTcg;
   GuestImage image{};
+  std::string qemu_version{};
   std::uint64_t overhead_bytes = 0;  // what a guest's kernel keeps: it gets so much more RAM
 };
 
@@ -47,6 +48,7 @@ class ScenarioRun {
   [[nodiscard]] double now_s() const;
   [[nodiscard]] std::uint64_t ram_of(const VmPlan& vm) const;
 
+  void note_conditions();
   Status start_daemon();
   Result<std::unique_ptr<Guest>> start_process(const VmPlan& vm);
   Result<std::unique_ptr<Guest>> start_machine_of(const VmPlan& vm);

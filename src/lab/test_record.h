@@ -1,31 +1,39 @@
-// A small run for the tests of the record and of the reports.
+// A small run for the tests of results and reports.
 #pragma once
 
-#include "lab/lab_record.h"
+#include <string>
+
+#include "lab/run_record.h"
 
 namespace fallow::lab {
 
-inline LabRecord test_record() {
-  LabRecord record;
-  record.conditions.sizes = scaled_sizes(0.25).value();
-  record.conditions.accelerator = "tcg (emulated CPU: times are not native)";
-  record.conditions.frames_total = 3000;
-  record.conditions.demotion = "off";
-  PolicyResult policy{.spec = "smart-alloc:P=2,threshold=64", .third_start_s = 4, .seconds = 10};
+// Three VMs, the third from 4 s on, all until 10 s; each holds 90 frames more every second.
+inline RunRecord test_record(const std::string& policy) {
+  RunRecord record;
+  record.key = {.scenario = "usemem",
+                .guest = "vm (tcg (emulated CPU: times are not native))",
+                .policy = policy,
+                .backing = "hdd (emulated)",
+                .scale = 0.25,
+                .data = "generated"};
+  record.conditions = {{"demotion", "off"}, {"fallow", "1.2.3"}};
+  record.frames_total = policy == kAmple ? 0 : 3000;
+  record.seconds = 10;
   for (const char* name : {"vm1", "vm2", "vm3"}) {
-    MachineResult machine{.name = name};
-    machine.steps = {{32 << 20, 100}, {64 << 20, 3000}, {64 << 20, 1000}, {64 << 20, 2000}};
-    machine.pages_in = 11;
-    machine.pages_out = 22;
-    policy.machines.push_back(machine);
+    const double start_s = record.vms.size() == 2 ? 4 : 0;
+    record.vms.push_back(
+        {.name = name,
+         .running_s = 10 - start_s,
+         .runs =
+             {{.workload = "usemem", .start_s = start_s, .seconds = 10 - start_s, .stopped = true}},
+         .steps =
+             {{1, 32 << 20, 100}, {4, 64 << 20, 3000}, {5, 64 << 20, 1000}, {7, 64 << 20, 2000}},
+         .figures = {{"pswpin", 11}, {"pswpout", 22}, {"pages_demoted", 5}}});
   }
-  for (int second = 0; second <= 10; ++second) {
-    for (std::size_t machine = 0; machine < kMachineCount; ++machine) {
-      const auto used = static_cast<std::uint64_t>(second) * 90;
-      policy.samples.push_back({static_cast<double>(second), machine, used, 1000});
-    }
+  for (std::uint64_t second = 0; policy != kAmple && second <= 10; ++second) {
+    record.frames.push_back(
+        {static_cast<double>(second), {second * 90, second * 90, second * 90}, {1000, 1000, 1000}});
   }
-  record.policies = {policy};
   return record;
 }
 

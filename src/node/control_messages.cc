@@ -39,6 +39,30 @@ void write(const TargetChange& view, v1::TargetChange* message) {
   message->set_reason(view.reason);
 }
 
+void write(const TargetLoss& view, v1::TargetLoss* message) {
+  write(view.change, message->mutable_change());
+  for (const TargetRise& rise : view.rises) {
+    v1::TargetRise* added = message->add_rises();
+    added->set_name(rise.name);
+    added->set_pages(rise.pages);
+  }
+  message->set_others(view.others);
+  message->set_others_pages(view.others_pages);
+}
+
+void write(const TargetHistory& view, v1::ExplainVmResponse* message) {
+  message->set_known_ns(view.known_ns);
+  for (const TargetChange& change : view.changes) {
+    write(change, message->add_changes());
+  }
+  if (view.last_loss) {
+    write(*view.last_loss, message->mutable_last_loss());
+  }
+  if (view.reads_saved_by_tenth) {
+    message->set_reads_saved_by_tenth(*view.reads_saved_by_tenth);
+  }
+}
+
 void write(const MemoryReport& view, v1::MemoryReport* message) {
   message->set_age_ns(view.age_ns);
   message->set_ram_limit_pages(view.ram_limit_pages);
@@ -92,6 +116,32 @@ TargetChange read(const v1::TargetChange& message) {
   view.puts_failed = message.puts_failed();
   view.policy = message.policy();
   view.reason = message.reason();
+  return view;
+}
+
+TargetLoss read(const v1::TargetLoss& message) {
+  TargetLoss view;
+  view.change = read(message.change());
+  for (const v1::TargetRise& rise : message.rises()) {
+    view.rises.push_back({rise.name(), rise.pages()});
+  }
+  view.others = message.others();
+  view.others_pages = message.others_pages();
+  return view;
+}
+
+TargetHistory read_history(const v1::ExplainVmResponse& message) {
+  TargetHistory view;
+  view.known_ns = message.known_ns();
+  for (const v1::TargetChange& change : message.changes()) {
+    view.changes.push_back(read(change));
+  }
+  if (message.has_last_loss()) {
+    view.last_loss = read(message.last_loss());
+  }
+  if (message.has_reads_saved_by_tenth()) {
+    view.reads_saved_by_tenth = message.reads_saved_by_tenth();
+  }
   return view;
 }
 
@@ -262,9 +312,7 @@ void write(const Explanation& view, v1::ExplainVmResponse* message) {
   for (const std::string& finding : view.findings) {
     message->add_findings(finding);
   }
-  for (const TargetChange& change : view.changes) {
-    write(change, message->add_changes());
-  }
+  write(view.history, message);
 }
 
 Explanation read(const v1::ExplainVmResponse& message) {
@@ -276,9 +324,7 @@ Explanation read(const v1::ExplainVmResponse& message) {
   }
   view.policy = message.policy();
   view.findings.assign(message.findings().begin(), message.findings().end());
-  for (const v1::TargetChange& change : message.changes()) {
-    view.changes.push_back(read(change));
-  }
+  view.history = read_history(message);
   return view;
 }
 

@@ -38,10 +38,16 @@ class FakeNode final : public Operations {
     return vm();
   }
   [[nodiscard]] Result<Explanation> explain_vm(const std::string& name) const override {
-    Explanation explanation{.policy = "greedy",
-                            .findings = {"first", "second"},
-                            .changes = {{.age_ns = 5, .reason = "because"}}};
+    Explanation explanation{
+        .policy = "greedy",
+        .findings = {"first", "second"},
+        .history = {.known_ns = 7, .changes = {{.age_ns = 5, .reason = "because"}}}};
     if (name == "pager") {
+      explanation.history.last_loss = {.change = {.target_before = 9, .reason = "lost"},
+                                       .rises = {{"a", 4}},
+                                       .others = 2,
+                                       .others_pages = 3};
+      explanation.history.reads_saved_by_tenth = 1.5;
       explanation.client = client();
     } else {
       explanation.vm = vm();
@@ -254,7 +260,23 @@ TEST_F(ControlServiceTest, Policies_overTheSocket_arriveWhole) {
   EXPECT_EQ(client.set_policy("no-tmem")->previous, "greedy");
   const auto explanation = client.explain_vm("a");
   EXPECT_THAT(explanation->findings, testing::ElementsAre("first", "second"));
-  EXPECT_EQ(explanation->changes.at(0).reason, "because");
+  EXPECT_EQ(explanation->history.changes.at(0).reason, "because");
+  EXPECT_EQ(explanation->history.known_ns, 7u);
+  EXPECT_FALSE(explanation->history.last_loss.has_value());
+  EXPECT_FALSE(explanation->history.reads_saved_by_tenth.has_value());
+}
+
+TEST_F(ControlServiceTest, LastLoss_overTheSocket_arrivesWhole) {
+  const auto history = ControlClient(path_).explain_vm("pager")->history;
+  ASSERT_TRUE(history.last_loss.has_value());
+  EXPECT_EQ(history.last_loss->change.target_before, 9u);
+  EXPECT_EQ(history.last_loss->change.reason, "lost");
+  ASSERT_EQ(history.last_loss->rises.size(), 1u);
+  EXPECT_EQ(history.last_loss->rises[0].name, "a");
+  EXPECT_EQ(history.last_loss->rises[0].pages, 4u);
+  EXPECT_EQ(history.last_loss->others, 2u);
+  EXPECT_EQ(history.last_loss->others_pages, 3u);
+  EXPECT_EQ(history.reads_saved_by_tenth, 1.5);
 }
 
 TEST_F(ControlServiceTest, Socket_mode_isForTheOwnerOnly) {

@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "policy/marginal.h"
 
 namespace fallow::node {
 namespace {
@@ -12,6 +13,7 @@ namespace {
 // About 16 MiB of history, however many VMs there are.
 constexpr std::size_t kHistoryRowsMax = 65'536;
 constexpr std::size_t kChangesMax = 16;
+constexpr std::size_t kRisesMax = 8;
 
 bool had_operations(const tmem::ClientStatistics& client) {
   const tmem::Counters& interval = client.interval;
@@ -46,6 +48,50 @@ TargetChange change_of(const DecisionRecord& record, std::size_t i, std::uint64_
           .puts_failed = vm.puts_total - std::min(vm.puts_total, vm.puts_succ),
           .policy = record.policy,
           .reason = record.decisions[i].reason};
+}
+
+// What every target that falls in this decision has lost to; `clients` have theirs from before it.
+TargetLoss loss_in(const std::vector<tmem::ClientStatistics>& clients,
+                   const DecisionRecord& record) {
+  TargetLoss loss;
+  for (std::size_t i = 0; i < clients.size(); ++i) {
+    if (record.decisions[i].target > clients[i].target) {
+      loss.rises.push_back({clients[i].name, record.decisions[i].target - clients[i].target});
+    }
+  }
+  std::stable_sort(loss.rises.begin(), loss.rises.end(),
+                   [](const auto& left, const auto& right) { return left.pages > right.pages; });
+  for (std::size_t i = kRisesMax; i < loss.rises.size(); ++i) {
+    ++loss.others;
+    loss.others_pages += loss.rises[i].pages;
+  }
+  loss.rises.resize(std::min(loss.rises.size(), kRisesMax));
+  return loss;
+}
+
+void note_change(TargetHistory& history, const TargetChange& change, const TargetLoss& loss) {
+  history.changes.insert(history.changes.begin(), change);
+  history.changes.resize(std::min(history.changes.size(), kChangesMax));
+  if (change.target_after < change.target_before) {
+    history.last_loss = loss;
+    history.last_loss->change = change;
+  }
+}
+
+VmMemory memory_from(std::uint64_t now_ns) {
+  VmMemory memory;
+  memory.history.known_ns = now_ns;
+  return memory;
+}
+
+void turn_to_ages(TargetHistory& history, std::uint64_t now_ns) {
+  history.known_ns = now_ns - history.known_ns;
+  for (TargetChange& change : history.changes) {
+    change.age_ns = now_ns - change.age_ns;
+  }
+  if (history.last_loss) {
+    history.last_loss->change.age_ns = now_ns - history.last_loss->change.age_ns;
+  }
 }
 
 }  // namespace
@@ -151,18 +197,20 @@ policy::NodeStatistics Controller::statistics_to_start(Occasion occasion) const 
 
 // 004, Algorithm 2, line 10: nothing is sent that has not changed.
 void Controller::carry_out(const DecisionRecord& record) {
+  const TargetLoss loss = loss_in(latest_, record);
   for (std::size_t i = 0; i < latest_.size(); ++i) {
     tmem::ClientStatistics& client = latest_[i];
     const policy::Decision& decision = record.decisions[i];
-    VmMemory& memory = memories_[client.id];
+    VmMemory& memory = memories_.try_emplace(client.id, memory_from(record.at_ns)).first->second;
     memory.reason = decision.reason;
+    memory.history.reads_saved_by_tenth =
+        policy::reads_saved_by_tenth(record.statistics.vms[i], decision.target);
     if (decision.target == client.target) {
       continue;
     }
     accounts_.set_target(client.id, decision.target);
     ++figures_.target_changes;
-    memory.changes.insert(memory.changes.begin(), change_of(record, i, client.target));
-    memory.changes.resize(std::min(memory.changes.size(), kChangesMax));
+    note_change(memory.history, change_of(record, i, client.target), loss);
     log_debug("target_set", {{"vm", client.name},
                              {"target", decision.target},
                              {"before", client.target},
@@ -209,15 +257,12 @@ VmMemory Controller::recall(ClientId vm) const {
   VmMemory memory;
   if (const auto found = memories_.find(vm); found != memories_.end()) {
     memory = found->second;
+    turn_to_ages(memory.history, clock_.now_ns());
   }
   for (const tmem::ClientStatistics& client : latest_) {
     if (client.id == vm) {
       memory.interval = client.interval;
     }
-  }
-  const std::uint64_t now_ns = clock_.now_ns();
-  for (TargetChange& change : memory.changes) {
-    change.age_ns = now_ns - change.age_ns;
   }
   return memory;
 }

@@ -54,9 +54,9 @@ struct ControllerFigures {
 
 // What the controller knows of one VM beyond the store's figures.
 struct VmMemory {
-  tmem::Counters interval{};            // of the last full interval
-  std::string reason{};                 // of the last decision; empty before the first
-  std::vector<TargetChange> changes{};  // the latest first, a few at most
+  tmem::Counters interval{};  // of the last full interval
+  std::string reason{};       // of the last decision; empty before the first
+  TargetHistory history{};
 };
 
 // Any thread.
@@ -112,7 +112,7 @@ class Controller {
   std::set<ClientId> fresh_;
   std::deque<DecisionRecord> history_;
   std::size_t history_rows_ = 0;  // VMs in all records of history_
-  // What recall() tells, with the moment in the place of the age; the VMs of latest_ only. Kept
+  // What recall() tells, with moments in the place of ages; the VMs of latest_ only. Kept
   // apart from history_, which a busy node turns over within minutes.
   std::map<ClientId, VmMemory> memories_;
   ControllerFigures figures_;

@@ -141,7 +141,7 @@ TEST_F(ControllerTest, QuotasChanged_nothingHappened_isDecidedAtOnce) {
   accounts_.quotas["b"] = {.min = 300};
   controller.quotas_changed();
   EXPECT_THAT(accounts_.sent, ElementsAre(Pair(1, 700), Pair(2, 300)));
-  EXPECT_THAT(controller.recall(ClientId(1)).changes.at(0).reason,
+  EXPECT_THAT(controller.recall(ClientId(1)).history.changes.at(0).reason,
               HasSubstr("minimums their room"));
   controller.tick();
   EXPECT_EQ(accounts_.sent.size(), 2u);
@@ -292,12 +292,12 @@ TEST_F(ControllerTest, Recall_tellsChangesTheLatestFirstWithAge) {
   controller.tick();
   clock_.advance_ns(500);
   const VmMemory memory = controller.recall(ClientId(1));
-  ASSERT_EQ(memory.changes.size(), 2u);
-  EXPECT_EQ(memory.changes[0].age_ns, 500u);
-  EXPECT_EQ(memory.changes[0].target_before, 120u);
-  EXPECT_EQ(memory.changes[0].target_after, 140u);
-  EXPECT_EQ(memory.changes[0].puts_failed, 7u);
-  EXPECT_EQ(memory.changes[1].age_ns, 1500u);
+  ASSERT_EQ(memory.history.changes.size(), 2u);
+  EXPECT_EQ(memory.history.changes[0].age_ns, 500u);
+  EXPECT_EQ(memory.history.changes[0].target_before, 120u);
+  EXPECT_EQ(memory.history.changes[0].target_after, 140u);
+  EXPECT_EQ(memory.history.changes[0].puts_failed, 7u);
+  EXPECT_EQ(memory.history.changes[1].age_ns, 1500u);
   EXPECT_THAT(memory.reason, HasSubstr("7 puts failed"));
   EXPECT_EQ(memory.interval.puts_total, 7u);
 }
@@ -308,9 +308,9 @@ TEST_F(ControllerTest, Recall_afterAPolicyChange_tellsTheTrueTargetBefore) {
   Controller& controller = this->controller("greedy");
   controller.set_policy(policy_of("static-alloc"));
   const VmMemory memory = controller.recall(ClientId(1));
-  ASSERT_EQ(memory.changes.size(), 1u);
-  EXPECT_EQ(memory.changes[0].target_before, 1000u);
-  EXPECT_EQ(memory.changes[0].target_after, 500u);
+  ASSERT_EQ(memory.history.changes.size(), 1u);
+  EXPECT_EQ(memory.history.changes[0].target_before, 1000u);
+  EXPECT_EQ(memory.history.changes[0].target_after, 500u);
 }
 
 TEST_F(ControllerTest, Recall_manyChanges_keepsAFew) {
@@ -320,11 +320,82 @@ TEST_F(ControllerTest, Recall_manyChanges_keepsAFew) {
     accounts_.put(0, 1, 0);
     controller.tick();
   }
-  EXPECT_EQ(controller.recall(ClientId(1)).changes.size(), 16u);
+  EXPECT_EQ(controller.recall(ClientId(1)).history.changes.size(), 16u);
+}
+
+TEST_F(ControllerTest, Recall_lastLoss_tellsWhenAndToWhom) {
+  accounts_.add(1, "a", 600).used = 100;
+  accounts_.add(2, "b", 200);
+  accounts_.add(3, "c", 200);
+  Controller& controller = this->controller("smart-alloc:P=4,threshold=64");
+  accounts_.put(1, 10, 5);
+  accounts_.put(2, 10, 5);
+  clock_.advance_ns(1000);
+  controller.tick();
+  clock_.advance_ns(500);
+  const TargetHistory history = controller.recall(ClientId(1)).history;
+  ASSERT_TRUE(history.last_loss.has_value());
+  EXPECT_EQ(history.known_ns, 500u);
+  EXPECT_EQ(history.last_loss->change.age_ns, 500u);
+  EXPECT_EQ(history.last_loss->change.target_before, 600u);
+  EXPECT_EQ(history.last_loss->change.target_after, accounts_.clients[0].target);
+  EXPECT_LT(history.last_loss->change.target_after, 600u);
+  EXPECT_FALSE(history.last_loss->change.reason.empty());
+  ASSERT_EQ(history.last_loss->rises.size(), 2u);
+  EXPECT_EQ(history.last_loss->rises[0].name, "b");
+  EXPECT_EQ(history.last_loss->rises[0].pages, accounts_.clients[1].target - 200);
+  EXPECT_EQ(history.last_loss->rises[1].name, "c");
+  EXPECT_EQ(history.last_loss->others, 0u);
+  EXPECT_FALSE(controller.recall(ClientId(2)).history.last_loss.has_value());
+}
+
+TEST_F(ControllerTest, Recall_lastLoss_outlivesThoseWhoGained) {
+  accounts_.add(1, "a", 1000);
+  Controller& controller = this->controller("static-alloc", 1);
+  controller.tick();
+  accounts_.add(2, "b", 0);
+  controller.tick();
+  accounts_.clients.pop_back();
+  controller.tick();
+  EXPECT_EQ(accounts_.clients[0].target, 1000u);
+  const TargetHistory history = controller.recall(ClientId(1)).history;
+  ASSERT_TRUE(history.last_loss.has_value());
+  EXPECT_EQ(history.last_loss->change.target_after, 500u);
+  EXPECT_EQ(history.last_loss->rises.at(0).name, "b");
+  EXPECT_EQ(history.last_loss->rises.at(0).pages, 500u);
+  EXPECT_EQ(history.changes.at(0).target_after, 1000u);
+}
+
+TEST_F(ControllerTest, Recall_lastLossToMany_namesAFewAndCountsTheOthers) {
+  accounts_.total = 1200;
+  accounts_.add(1, "a", 1200);
+  Controller& controller = this->controller("static-alloc");
+  controller.tick();
+  for (std::uint32_t id = 2; id <= 12; ++id) {
+    accounts_.add(id, "vm" + std::to_string(id), 0);
+  }
+  controller.tick();
+  const auto loss = controller.recall(ClientId(1)).history.last_loss;
+  ASSERT_TRUE(loss.has_value());
+  EXPECT_EQ(loss->rises.size(), 8u);
+  EXPECT_EQ(loss->others, 3u);
+  EXPECT_EQ(loss->others_pages, 300u);
+}
+
+TEST_F(ControllerTest, Recall_readsKnown_tellsWhatATenthMoreSaves) {
+  accounts_.add(1, "a", 100);
+  Controller& controller = this->controller("static-alloc");
+  controller.tick();
+  EXPECT_EQ(controller.recall(ClientId(1)).history.reads_saved_by_tenth, std::nullopt);
+  accounts_.put(0, 1, 1);
+  controller.tick({{ClientId(1), {.backing_reads = 3800, .backing_pages = 1800}}});
+  // 1900 pages, each read twice; the target is 1000.
+  EXPECT_THAT(controller.recall(ClientId(1)).history.reads_saved_by_tenth,
+              testing::Optional(testing::DoubleNear(200, 1e-9)));
 }
 
 TEST_F(ControllerTest, Recall_unknownVm_isEmpty) {
-  EXPECT_THAT(controller("greedy").recall(ClientId(9)).changes, IsEmpty());
+  EXPECT_THAT(controller("greedy").recall(ClientId(9)).history.changes, IsEmpty());
 }
 
 TEST_F(ControllerTest, InitialTarget_isThePolicys) {

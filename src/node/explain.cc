@@ -4,6 +4,7 @@
 #include <cstdio>
 
 #include "base/text.h"
+#include "policy/marginal.h"
 #include "policy/miss_ratio_curve.h"
 
 namespace fallow::node {
@@ -91,6 +92,64 @@ std::string last_change(const std::vector<TargetChange>& changes) {
          " pages: " + change.reason + ".";
 }
 
+// "to b (+900), c (+304) and 2 others (+7)"
+std::string lost_to(const TargetLoss& loss) {
+  if (loss.rises.empty()) {
+    return "while nobody's target rose";
+  }
+  std::vector<std::string> who;
+  for (const TargetRise& rise : loss.rises) {
+    who.push_back(rise.name + " (+" + count(rise.pages) + ")");
+  }
+  if (loss.others > 0) {
+    who.push_back(count(loss.others) + (loss.others == 1 ? " other (+" : " others (+") +
+                  count(loss.others_pages) + ")");
+  }
+  std::string text = "to " + who.front();
+  for (std::size_t i = 1; i < who.size(); ++i) {
+    text += (i + 1 == who.size() ? " and " : ", ") + who[i];
+  }
+  return text;
+}
+
+std::string last_loss(const TargetHistory& history) {
+  if (!history.last_loss) {
+    return "It has lost nothing since it came, or the daemon began, " +
+           format_age(history.known_ns) + " ago.";
+  }
+  const TargetChange& change = history.last_loss->change;
+  return "It last lost " + count(change.target_before - change.target_after) +
+         " pages of its target " + format_age(change.age_ns) + " ago, from " +
+         count(change.target_before) + " to " + count(change.target_after) + ", " +
+         lost_to(*history.last_loss) + ": " + change.reason + ".";
+}
+
+// The last change may itself be the last loss, which tells more.
+void add_changes(const TargetHistory& history, std::vector<std::string>& findings) {
+  const bool lost_last =
+      history.last_loss && !history.changes.empty() &&
+      history.changes.front().target_after < history.changes.front().target_before;
+  if (!lost_last) {
+    findings.push_back(last_change(history.changes));
+  }
+  if (!history.changes.empty()) {
+    findings.push_back(last_loss(history));
+  }
+}
+
+void add_gain(std::uint64_t target, const TargetHistory& history,
+              std::vector<std::string>& findings) {
+  if (!history.reads_saved_by_tenth) {
+    return;
+  }
+  char saved[32];
+  const double reads = *history.reads_saved_by_tenth;
+  std::snprintf(saved, sizeof saved, reads > 0 && reads < 10 ? "%.2f" : "%.0f", reads);
+  findings.push_back("With " + count(policy::tenth_of(target)) +
+                     " pages (10%) more it would have read its backing store " + saved +
+                     " times less of late.");
+}
+
 // Empty when nothing is set.
 std::string quota_of(const policy::Quota& quota) {
   if (quota == policy::Quota{}) {
@@ -149,9 +208,11 @@ void add_what_it_says(const MemoryReport& report, std::vector<std::string>& find
 }  // namespace
 
 std::vector<std::string> explain(const ClientView& client, const NodeView& node,
-                                 const std::vector<TargetChange>& changes) {
+                                 const TargetHistory& history) {
   std::vector<std::string> findings = {standing(client, node), failures(client),
-                                       last_decision(client, node), last_change(changes)};
+                                       last_decision(client, node)};
+  add_changes(history, findings);
+  add_gain(client.target, history, findings);
   add_quota(client.quota, findings);
   if (!client.connected) {
     findings.emplace_back("It is not connected: its pages wait for it to come back.");
@@ -163,9 +224,10 @@ std::vector<std::string> explain(const ClientView& client, const NodeView& node,
 }
 
 std::vector<std::string> explain(const VmView& vm, const NodeView& node,
-                                 const std::vector<TargetChange>& changes) {
-  std::vector<std::string> findings = {standing(vm, node), failures(vm), last_decision(vm, node),
-                                       last_change(changes)};
+                                 const TargetHistory& history) {
+  std::vector<std::string> findings = {standing(vm, node), failures(vm), last_decision(vm, node)};
+  add_changes(history, findings);
+  add_gain(vm.target, history, findings);
   add_quota(vm.quota, findings);
   if (!vm.connected) {
     findings.emplace_back("No front end is connected to its socket.");

@@ -8,12 +8,12 @@
 
 namespace fallow::node {
 
-// The most telling first. `changes` as in Explanation.
+// The most telling first.
 std::vector<std::string> explain(const VmView& vm, const NodeView& node,
-                                 const std::vector<TargetChange>& changes);
+                                 const TargetHistory& history);
 
 std::vector<std::string> explain(const ClientView& client, const NodeView& node,
-                                 const std::vector<TargetChange>& changes);
+                                 const TargetHistory& history);
 
 // "3.2 s", "5 min": for people.
 std::string format_age(std::uint64_t ns);

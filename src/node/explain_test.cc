@@ -67,10 +67,51 @@ TEST(Explain, Quota_isToldWhenThereIsOne) {
 }
 
 TEST(Explain, LastChange_hasAgeAndReason) {
-  const std::vector<TargetChange> changes = {
-      {.age_ns = 3'200'000'000, .target_before = 500, .target_after = 514, .reason = "because"}};
-  EXPECT_THAT(explain(vm_with(0, 514), node_with(10), changes),
+  const TargetHistory history{.changes = {{.age_ns = 3'200'000'000,
+                                           .target_before = 500,
+                                           .target_after = 514,
+                                           .reason = "because"}}};
+  EXPECT_THAT(explain(vm_with(0, 514), node_with(10), history),
               Contains("Its target last changed 3.2 s ago, from 500 to 514 pages: because."));
+}
+
+TEST(Explain, LastLoss_saysToWhom) {
+  const TargetChange fall{
+      .age_ns = 3'000'000'000, .target_before = 5000, .target_after = 3796, .reason = "because"};
+  TargetHistory history{.changes = {fall}, .last_loss = {{.change = fall}}};
+  const auto told = [&] { return explain(vm_with(0, 3796), node_with(10), history); };
+  const std::string lost = "It last lost 1204 pages of its target 3.0 s ago, from 5000 to 3796, ";
+  EXPECT_THAT(told(), Contains(lost + "while nobody's target rose: because."));
+  history.last_loss->rises = {{"vm2", 900}};
+  EXPECT_THAT(told(), Contains(lost + "to vm2 (+900): because."));
+  history.last_loss->rises.push_back({"vm3", 304});
+  EXPECT_THAT(told(), Contains(lost + "to vm2 (+900) and vm3 (+304): because."));
+  history.last_loss->others = 2;
+  history.last_loss->others_pages = 7;
+  EXPECT_THAT(told(), Contains(lost + "to vm2 (+900), vm3 (+304) and 2 others (+7): because."));
+  // The loss is the last change, which need not be told twice.
+  EXPECT_THAT(told(), Not(Contains(HasSubstr("last changed"))));
+  history.changes.insert(history.changes.begin(),
+                         {.age_ns = 1'000'000'000, .target_before = 3796, .target_after = 3800});
+  EXPECT_THAT(told(), Contains(HasSubstr("last changed 1.0 s ago, from 3796 to 3800")));
+  EXPECT_THAT(told(), Contains(HasSubstr("last lost 1204")));
+}
+
+TEST(Explain, NeverLost_saysSinceWhen) {
+  const TargetHistory history{.known_ns = 300'000'000'000,
+                              .changes = {{.target_before = 5, .target_after = 6}}};
+  EXPECT_THAT(explain(vm_with(0, 6), node_with(10), history),
+              Contains("It has lost nothing since it came, or the daemon began, 5 min ago."));
+}
+
+TEST(Explain, ReadsKnown_saysWhatATenthMoreWouldSave) {
+  EXPECT_THAT(explain(vm_with(0, 514), node_with(10), {}), Not(Contains(HasSubstr("10%"))));
+  EXPECT_THAT(
+      explain(vm_with(0, 514), node_with(10), {.reads_saved_by_tenth = 20}),
+      Contains("With 51 pages (10%) more it would have read its backing store 20 times less "
+               "of late."));
+  EXPECT_THAT(explain(ClientView{.target = 514}, node_with(10), {.reads_saved_by_tenth = 0.25}),
+              Contains(HasSubstr("0.25 times less")));
 }
 
 TEST(Explain, NothingDecided_saysInitial) {

@@ -584,8 +584,8 @@ Result<Explanation> Node::explain_vm(const std::string& name) const {
   const VmMemory memory = controller_->recall(vms_.find(name)->second->client());
   return Explanation{.vm = *vm,
                      .policy = node.policy,
-                     .findings = explain(*vm, node, memory.changes),
-                     .changes = memory.changes};
+                     .findings = explain(*vm, node, memory.history),
+                     .history = memory.history};
 }
 
 // One that came over a ring.
@@ -602,8 +602,8 @@ std::optional<Explanation> Node::explain_client(
     const VmMemory memory = controller_->recall(client.id);
     return Explanation{.client = view,
                        .policy = node.policy,
-                       .findings = explain(view, node, memory.changes),
-                       .changes = memory.changes};
+                       .findings = explain(view, node, memory.history),
+                       .history = memory.history};
   }
   return std::nullopt;
 }

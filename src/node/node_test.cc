@@ -150,8 +150,8 @@ TEST_F(NodeTest, Start_controllerSteersTargets) {
   }
   EXPECT_EQ(node().show_vm("a")->target, node().status().frames_total);
   const auto explanation = node().explain_vm("a");
-  ASSERT_FALSE(explanation->changes.empty());
-  EXPECT_THAT(explanation->changes[0].reason, HasSubstr("1 puts failed so far"));
+  ASSERT_FALSE(explanation->history.changes.empty());
+  EXPECT_THAT(explanation->history.changes[0].reason, HasSubstr("1 puts failed so far"));
 }
 
 TEST_F(NodeTest, SetPolicy_changesTargetsAtOnce) {

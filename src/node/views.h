@@ -150,12 +150,35 @@ struct TargetChange {
   std::string reason{};
 };
 
+// A target that rose in the same decision.
+struct TargetRise {
+  std::string name{};
+  std::uint64_t pages = 0;
+};
+
+// A target that fell, and whose rose as it did. Names may be of VMs that have gone since.
+struct TargetLoss {
+  TargetChange change{};
+  std::vector<TargetRise> rises{};  // the largest first, a few at most
+  std::uint64_t others = 0;         // that rose besides
+  std::uint64_t others_pages = 0;   // by so much together
+};
+
+// What the controller remembers of one VM's target.
+struct TargetHistory {
+  std::uint64_t known_ns = 0;             // for how long the controller has known the VM
+  std::vector<TargetChange> changes{};    // the latest first, a few at most
+  std::optional<TargetLoss> last_loss{};  // none so far: empty
+  // Reads of the backing store of late that a tenth more would have saved; empty: not known.
+  std::optional<double> reads_saved_by_tenth{};
+};
+
 struct Explanation {
   VmView vm{};
   std::optional<ClientView> client{};  // in the place of a VM
   std::string policy{};
   std::vector<std::string> findings{};  // sentences for people, the most telling first
-  std::vector<TargetChange> changes{};  // the latest first
+  TargetHistory history{};
 };
 
 struct PolicyView {

@@ -223,10 +223,19 @@ std::string reason_of(const VmStatistics& vm, std::uint64_t target) {
   if (target >= all) {
     return who + ": it gets all that it wants";
   }
-  const double gain = each * static_cast<double>(std::min(all - target, target / 10));
-  return who + ": " + std::to_string(target) +
-         " frames, as others' are worth more; 10% more would " + "have saved " + number(gain) +
-         " reads of the backing store";
+  return who + ": " + std::to_string(target) + " frames, as others' are worth more";
+}
+
+// Between the hull's corners it is straight.
+double saved_on(const std::vector<Corner>& hull, std::uint64_t frames) {
+  for (std::size_t i = 1; i < hull.size(); ++i) {
+    if (frames <= hull[i].frames) {
+      const double part = static_cast<double>(frames - hull[i - 1].frames) /
+                          static_cast<double>(hull[i].frames - hull[i - 1].frames);
+      return hull[i - 1].saved + part * (hull[i].saved - hull[i - 1].saved);
+    }
+  }
+  return hull.back().saved;
 }
 
 // What each has before the rest is given out by worth.
@@ -339,6 +348,17 @@ Result<Marginal::Goal> parse_goal(std::string_view text) {
 
 std::uint64_t Marginal::initial_target(std::uint64_t total, std::uint64_t /*vm_count*/) const {
   return total;
+}
+
+std::optional<double> reads_saved_by_tenth(const VmStatistics& vm, std::uint64_t target) {
+  if (!vm.demand.known) {
+    return std::nullopt;
+  }
+  if (wanted(vm) <= target) {
+    return 0;
+  }
+  const std::vector<Corner> hull = hull_of(vm);
+  return reads(vm) * (saved_on(hull, target + tenth_of(target)) - saved_on(hull, target));
 }
 
 }  // namespace fallow::policy

@@ -14,6 +14,9 @@
 // Nothing is to be tuned: the constants below are the same for every load.
 #pragma once
 
+#include <cstdint>
+#include <optional>
+
 #include "policy/policy.h"
 #include "policy/smart_alloc.h"
 
@@ -56,5 +59,14 @@ class Marginal final : public Policy {
 
 // "refaults", "slowdown", "worst": the setting goal.
 Result<Marginal::Goal> parse_goal(std::string_view text);
+
+// A tenth of a target, and a page at least.
+constexpr std::uint64_t tenth_of(std::uint64_t target) {
+  return target < 10 ? 1 : target / 10;
+}
+
+// How many reads of the backing store, of late, a tenth more than that target would have saved, by
+// what marginal judges by; under any policy. Empty where the VM's reads are not known.
+std::optional<double> reads_saved_by_tenth(const VmStatistics& vm, std::uint64_t target);
 
 }  // namespace fallow::policy

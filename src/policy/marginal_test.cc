@@ -8,7 +8,9 @@
 namespace fallow::policy {
 namespace {
 
+using testing::DoubleNear;
 using testing::HasSubstr;
+using testing::Optional;
 
 // Of late: a second, in which each read of the backing store took a millisecond.
 VmStatistics vm(const std::string& id, std::uint64_t used, std::uint64_t backing, double memory,
@@ -45,7 +47,37 @@ TEST(Marginal, givesFramesToThePagesThatAreReadMost) {
   EXPECT_EQ(decisions[0].target, 200u);
   EXPECT_THAT(decisions[1].reason, HasSubstr("600 pages beyond its RAM, each read 2.00 times of "
                                              "late: it gets all that it wants"));
-  EXPECT_THAT(decisions[0].reason, HasSubstr("10% more would have saved 20 reads"));
+  EXPECT_THAT(decisions[0].reason, HasSubstr("200 frames, as others' are worth more"));
+}
+
+TEST(ReadsSavedByTenth, withoutACurve_everyFrameSavesAsMuch) {
+  EXPECT_THAT(reads_saved_by_tenth(vm("a", 400, 400, 400, 400), 200),
+              Optional(DoubleNear(20, 1e-9)));
+  // Of the tenth, so much as it wants.
+  EXPECT_THAT(reads_saved_by_tenth(vm("a", 400, 400, 400, 400), 790),
+              Optional(DoubleNear(10, 1e-9)));
+  EXPECT_THAT(reads_saved_by_tenth(vm("a", 400, 400, 400, 400), 0), Optional(DoubleNear(1, 1e-9)));
+}
+
+TEST(ReadsSavedByTenth, allThatItWantsOrNothingIsWanted_none) {
+  EXPECT_THAT(reads_saved_by_tenth(vm("a", 400, 400, 400, 400), 800), Optional(0.0));
+  EXPECT_THAT(reads_saved_by_tenth(vm("a", 0, 0, 0, 0), 0), Optional(0.0));
+  EXPECT_THAT(reads_saved_by_tenth(vm("a", 1, 1, 1, 1), UINT64_MAX), Optional(0.0));
+}
+
+TEST(ReadsSavedByTenth, withACurve_goesByItsSlopeThere) {
+  VmStatistics bent = vm("a", 500, 500, 500, 500);
+  bent.demand.ram_pages = 500;
+  // The first 100 frames save 600 of 1000 reads, the other 900 the rest.
+  bent.demand.curve = MissRatioCurve({{0, 1.0}, {500, 1.0}, {600, 0.4}, {1500, 0.0}});
+  EXPECT_THAT(reads_saved_by_tenth(bent, 50), Optional(DoubleNear(30, 1e-9)));
+  EXPECT_THAT(reads_saved_by_tenth(bent, 550), Optional(DoubleNear(55 * 400.0 / 900, 1e-9)));
+}
+
+TEST(ReadsSavedByTenth, readsNotKnown_isEmpty) {
+  VmStatistics silent = vm("a", 400, 400, 400, 400);
+  silent.demand.known = false;
+  EXPECT_EQ(reads_saved_by_tenth(silent, 200), std::nullopt);
 }
 
 TEST(Marginal, servesOneOfEqualsWholeAndStaysWithIt) {

@@ -99,6 +99,14 @@ TEST_F(LabScenario, goesOnWhereItWas) {
   const std::string more = read_file(out() + "/runs.jsonl");
   EXPECT_THAT(more, StartsWith(runs.substr(0, first)));
   EXPECT_EQ(std::count(more.begin(), more.end(), '\n'), 2);
+  // Pages that leave at another rate make other runs.
+  const Outcome slower = run({bin("fallow-lab"), "run", file(), "--policies", "greedy",
+                              "--demotion", "100", "--json", "--out", out()},
+                             "", kSecondsMost);
+  ASSERT_EQ(slower.exit_code, 0) << slower.err;
+  const std::string all = read_file(out() + "/runs.jsonl");
+  EXPECT_EQ(std::count(all.begin(), all.end(), '\n'), 4);
+  EXPECT_EQ(json::parse(slower.out).at("scenarios").size(), 2u);
   const Outcome compared = run({bin("fallow-lab"), "compare", out(), out()});
   EXPECT_EQ(compared.exit_code, 0) << compared.err;
   EXPECT_THAT(compared.out, HasSubstr("1.000"));

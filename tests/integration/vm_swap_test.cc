@@ -86,45 +86,52 @@ TEST(VmSwap, overNbd_returnsEveryByte) {
   EXPECT_EQ(figures.at("io_errors"), 0);
 }
 
-// The whole scenario, small: three VMs under two policies, with a report at the end.
-TEST(Lab, usememScenario_swapsInEveryVmAndReports) {
-  const TempDir out;
-  const Outcome outcome =
-      run({bin("fallow-lab"), "usemem", "--scale", "0.0625", "--policies", "greedy,smart-alloc:P=2",
-           "--out", out.path(), "--image", std::string(FALLOW_SOURCE) + "/build/guest", "--json"},
-          "", 900);
+// What `fallow-lab run` with machines as guests found: the only scenario of its results.
+void run_machines(const std::string& scenario, const std::string& policies, const std::string& out,
+                  json* found) {
+  const Outcome outcome = run({bin("fallow-lab"), "run", scenario, "--guest", "vm", "--scale",
+                               "0.0625", "--policies", policies, "--repetitions", "1", "--out", out,
+                               "--image", std::string(FALLOW_SOURCE) + "/build/guest", "--json"},
+                              "", 900);
   ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
-  const json result = json::parse(outcome.out);
-  ASSERT_EQ(result.at("policies").size(), 2u);
-  for (const json& policy : result.at("policies")) {
+  *found = json::parse(outcome.out).at("scenarios").at(0);
+  EXPECT_THAT(found->at("guest").get<std::string>(), testing::StartsWith("vm ("));
+}
+
+// The demo's scenario, small: three VMs under two policies, all of which swap, with a report.
+TEST(Lab, usememOfMachines_swapsInEveryVmAndReports) {
+  const TempDir out;
+  json scenario;
+  ASSERT_NO_FATAL_FAILURE(run_machines("usemem", "greedy,smart-alloc:P=2", out.path(), &scenario));
+  ASSERT_EQ(scenario.at("policies").size(), 3u);
+  EXPECT_EQ(scenario.at("policies").at(0).at("policy"), "ample");
+  for (const std::size_t i : {1, 2}) {
+    const json& policy = scenario.at("policies").at(i);
     ASSERT_EQ(policy.at("vms").size(), 3u);
     for (const json& vm : policy.at("vms")) {
-      EXPECT_GT(vm.at("pswpout"), 0) << policy.at("spec") << vm.at("name");
-      EXPECT_GT(vm.at("pswpin"), 0) << policy.at("spec") << vm.at("name");
+      EXPECT_GT(vm.at("pswpout"), 0) << policy.at("policy") << vm.at("name");
+      EXPECT_GT(vm.at("pswpin"), 0) << policy.at("policy") << vm.at("name");
+      EXPECT_FALSE(vm.at("blocks").empty()) << policy.at("policy") << vm.at("name");
     }
   }
-  for (const char* file : {"report.html", "frames.csv", "steps.csv", "result.json"}) {
+  for (const char* file : {"report.html", "frames.csv", "blocks.csv", "summary.json"}) {
     EXPECT_GT(std::filesystem::file_size(out.path() + "/" + file), 0u) << file;
   }
 }
 
-// A scenario from a file, with machines as guests.
+// A scenario from a file, whose workloads end by themselves and say a checksum.
 TEST(Lab, scenarioOfMachines_hasTheSameChecksums) {
   const TempDir folder;
   std::ofstream(folder.path() + "/small.toml")
-      << "name = \"small\"\nmemory = \"512M\"\nbacking = \"ssd\"\nrepetitions = 1\n"
+      << "name = \"small\"\nmemory = \"512M\"\nbacking = \"ssd\"\n"
          "[[vm]]\nname = \"a\"\nram = \"256M\"\ndisk = \"2G\"\n"
          "[[vm.run]]\nworkload = \"sort-words\"\nsize = \"768M\"\niterations = 1\n"
          "[[vm]]\nname = \"b\"\nram = \"256M\"\ndisk = \"2G\"\n"
          "[[vm.run]]\nworkload = \"usemem\"\nsize = \"768M\"\nstep = \"384M\"\n"
          "start = { when = [\"a\"], phase = \"build\" }\n";
-  const Outcome outcome = run({bin("fallow-lab"), "run", folder.path() + "/small.toml", "--guest",
-                               "vm", "--policies", "marginal", "--out", folder.path(), "--image",
-                               std::string(FALLOW_SOURCE) + "/build/guest", "--json"},
-                              "", 900);
-  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
-  const json scenario = json::parse(outcome.out).at("scenarios").at(0);
-  EXPECT_THAT(scenario.at("guest").get<std::string>(), testing::StartsWith("vm ("));
+  json scenario;
+  ASSERT_NO_FATAL_FAILURE(
+      run_machines(folder.path() + "/small.toml", "marginal", folder.path(), &scenario));
   ASSERT_EQ(scenario.at("policies").size(), 2u);
   const json& policy = scenario.at("policies").at(1);
   EXPECT_EQ(policy.at("policy"), "marginal");
