@@ -74,6 +74,7 @@ void Pager::keep_room(PageLink& link) {
     bool refused = false;
     while (!stopping_ && left > 0 && room_ < 2 * room_low_) {
       left = evict(lock, link, choose(), refused);
+      look_at_target(lock, link);
       demote(lock, link);
     }
     in_vain = refused && left == 0 ? in_vain + 1 : 0;

@@ -49,12 +49,14 @@ class Marginal final : public Policy {
   static constexpr std::uint64_t kFloorParts = 8;
   // A VM that waits nearly always is taken to run for this part of the time.
   static constexpr double kRunningLeast = 0.02;
+  // Smart-alloc's P as long as nothing better is known: that should not take long.
+  static constexpr std::uint64_t kFallbackPercent = 10;
   // How long a read of the backing store is taken to last where nobody says.
   static constexpr double kWaitNs = 1e6;
 
  private:
   Goal goal_;
-  SmartAlloc fallback_{SmartAllocSettings{}};
+  SmartAlloc fallback_{{.p_micro_percent = kFallbackPercent * SmartAllocSettings::kPercent}};
 };
 
 // "refaults", "slowdown", "worst": the setting goal.

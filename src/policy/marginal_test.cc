@@ -173,7 +173,7 @@ TEST(Marginal, fallsBackOnSmartAllocAndSaysSo) {
   VmStatistics failing = vm("a", 100, 0, 0, 0);
   failing.puts_total = 10;
   const auto thin = Marginal().decide({1000, {failing, vm("b", 100, 10, 3, 0)}});
-  EXPECT_EQ(thin[0].target, 120u);
+  EXPECT_EQ(thin[0].target, 200u);
   EXPECT_THAT(thin[0].reason, HasSubstr("too few reads so far to judge by, so as smart-alloc: 10 "
                                         "puts failed"));
   VmStatistics silent = vm("c", 100, 10, 0, 0);
