@@ -4,6 +4,7 @@
 
 #include "base/disk_speed.h"
 #include "lab/table.h"
+#include "policy/policy_list.h"
 
 namespace fallow::lab {
 namespace {
@@ -20,21 +21,7 @@ std::string seconds(double value) {
 }  // namespace
 
 const std::vector<std::string>& all_policies() {
-  static const std::vector<std::string> all = {
-      "no-tmem",
-      "greedy",
-      "static-alloc",
-      "reconf-static",
-      "smart-alloc:P=0.25,threshold=64",
-      "smart-alloc:P=0.75,threshold=64",
-      "smart-alloc:P=1,threshold=64",
-      "smart-alloc:P=2,threshold=64",
-      "smart-alloc:P=4,threshold=64",
-      "smart-alloc:P=6,threshold=64",
-      "smart-alloc:P=10,threshold=64",
-      "marginal",
-  };
-  return all;
+  return policy::tried_policies();
 }
 
 std::string describe(const LabSetting& setting) {

@@ -11,7 +11,6 @@
 #include "base/text.h"
 #include "base/units.h"
 #include "lab/campaign.h"
-#include "lab/policy_list.h"
 #include "lab/report_html.h"
 #include "lab/report_text.h"
 #include "lab/scenario_files.h"
@@ -19,6 +18,7 @@
 #include "lab/single_machine.h"
 #include "lab/usemem_run.h"
 #include "lab/workloads.h"
+#include "policy/policy_list.h"
 
 namespace fallow::lab {
 namespace {
@@ -113,7 +113,7 @@ Result<UsememSettings> usemem_settings(const Options& options) {
   FALLOW_TRY(interval);
   const auto rate = parse_rate(options.demotion);
   FALLOW_TRY(rate);
-  const auto policies = parse_policies(options.policies);
+  const auto policies = policy::parse_policies(options.policies);
   FALLOW_TRY(policies);
   return UsememSettings{.sizes = *sizes,
                         .policies = *policies,
@@ -248,7 +248,7 @@ Result<CampaignSettings> campaign_settings(const Options& options) {
     FALLOW_TRY(apply(options.campaign, scenario));
   }
   if (!options.campaign.policies.empty()) {
-    const auto policies = parse_policies(options.campaign.policies);
+    const auto policies = policy::parse_policies(options.campaign.policies);
     FALLOW_TRY(policies);
     settings.policies = *policies;
   }
