@@ -3,6 +3,7 @@
 #include <set>
 
 #include "base/disk_speed.h"
+#include "lab/agreement.h"
 #include "lab/table.h"
 #include "policy/policy_list.h"
 
@@ -48,6 +49,10 @@ std::vector<PlannedRun> plan_runs(const CampaignSettings& settings) {
                .data = settings.lab.data_folder.empty() ? "generated" : "files",
                .fingerprint = scenario.fingerprint};
     runs.push_back({i, key});
+    if (!settings.recordings.empty()) {
+      key.policy = kRecorded;
+      runs.push_back({i, key});
+    }
     for (key.repetition = 0; key.repetition < repetitions; ++key.repetition) {
       for (const std::string& policy : policies) {
         key.policy = policy;
@@ -79,6 +84,9 @@ Status run_campaign(LabLoop& loop, Progress& progress, const CampaignSettings& s
     const std::string label = label_of(runs[i], i + 1, runs.size());
     ScenarioRun run(loop, progress, settings.lab, settings.scenarios[runs[i].scenario], runs[i].key,
                     label + (left.empty() ? "" : ", " + left));
+    if (runs[i].key.policy == kRecorded) {
+      run.record_to(recording_path(settings.recordings, runs[i].key.scenario));
+    }
     const auto record = run.run();
     if (!record) {
       return Error{record.error().code, label + ": " + record.error().text};
