@@ -7,19 +7,42 @@
 namespace fallow::sim {
 namespace {
 
-// As the pager has them (src/pager/pager_targets.cc, pager_evictions.cc, pager.cc).
+// As the pager has them (src/pager/pager_targets.cc, pager_evictions.cc, page_store.cc, pager.cc).
 constexpr std::uint64_t kSecondNs = 1'000'000'000;
 constexpr std::uint64_t kTargetLookNs = 200'000'000;
 constexpr std::uint64_t kDiskLookNs = 20'000'000;
 constexpr std::uint64_t kDemotionRestNs = 100'000'000;
 constexpr std::uint64_t kRoomLeast = 32;
 constexpr std::size_t kBatch = 256;
+constexpr std::uint32_t kApartMost = 9;
+constexpr std::size_t kEvenLeast = 8;
 constexpr std::size_t kChoice = 4;
 constexpr std::size_t kLooksMost = 32'768;
 
 std::uint64_t writes_most(const ScriptClient& client) {
   const std::uint64_t low = std::clamp<std::uint64_t>(client.ram_pages / 32, 32, 1024);
   return 2 * low;
+}
+
+// Pages next to each other are one request. So are those that lie evenly apart, which the pager
+// brings in together as they are as far apart in memory: some of them, or it would be chance.
+std::size_t end_of_request(const std::vector<std::uint32_t>& places, std::size_t begin,
+                           std::uint32_t apart_most) {
+  const auto run_end = [&](std::uint32_t apart) {
+    std::size_t end = begin + 1;
+    while (end < places.size() && places[end] - places[end - 1] == apart &&
+           places[end] - places[begin] < kBatch) {
+      ++end;
+    }
+    return end;
+  };
+  const std::size_t next_to = run_end(1);
+  if (next_to > begin + 1 || begin + 1 == places.size()) {
+    return next_to;
+  }
+  const std::uint32_t apart = places[begin + 1] - places[begin];
+  const std::size_t end = apart <= apart_most ? run_end(apart) : next_to;
+  return end >= begin + kEvenLeast ? end : next_to;
 }
 
 }  // namespace
@@ -221,9 +244,9 @@ void ReplayClient::place_in_file() {
   }
 }
 
-// Pages next to each other are one request. Returns when the last one is done.
+// Returns when the last request is done.
 std::uint64_t ReplayClient::transfer(const std::vector<std::uint32_t>& pages,
-                                     std::uint64_t now_ns) {
+                                     std::uint32_t apart_most, std::uint64_t now_ns) {
   std::vector<std::uint32_t> places;
   for (const std::uint32_t number : pages) {
     if (pages_[number].place == Place::kFile) {
@@ -233,10 +256,7 @@ std::uint64_t ReplayClient::transfer(const std::vector<std::uint32_t>& pages,
   }
   std::sort(places.begin(), places.end());
   for (std::size_t i = 0; i < places.size();) {
-    std::size_t end = i + 1;
-    while (end < places.size() && end - i < kBatch && places[end] - places[end - 1] <= 1) {
-      ++end;
-    }
+    const std::size_t end = end_of_request(places, i, apart_most);
     now_ns = disk_.done_ns(now_ns, std::uint64_t{places[i]} * kPageSize,
                            (std::uint64_t{places[end - 1]} - places[i] + 1) * kPageSize);
     ++figures_.backing_requests;
@@ -250,7 +270,7 @@ std::uint64_t ReplayClient::read_backing(std::uint64_t now_ns) {
   if (reads_.empty()) {
     return now_ns;
   }
-  const std::uint64_t done_ns = transfer(reads_, now_ns);
+  const std::uint64_t done_ns = transfer(reads_, script_.is_disk ? 1 : kApartMost, now_ns);
   reads_.clear();
   figures_.backing_wait_ns += done_ns - now_ns;
   return done_ns;
@@ -259,7 +279,7 @@ std::uint64_t ReplayClient::read_backing(std::uint64_t now_ns) {
 // Behind the client's back, until so much is under way that nothing can leave its RAM any more.
 std::uint64_t ReplayClient::write_backing(std::uint64_t now_ns) {
   if (!leaving_.empty()) {
-    writes_.push_back({transfer(leaving_, now_ns), leaving_.size()});
+    writes_.push_back({transfer(leaving_, 1, now_ns), leaving_.size()});
     writing_ += leaving_.size();
     leaving_.clear();
   }

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <random>
 
 #include "sim/outcome_text.h"
@@ -138,6 +139,21 @@ TEST(Replay, pagesThatLeftTogetherComeBackInOneRequest) {
   EXPECT_NEAR(outcome.total_s, 0.050 + kLatencyS, kNear);
 }
 
+// A stream's stride: what lies between them is read over.
+TEST(Replay, pagesEvenlyApartComeBackInOneRequest) {
+  Stream stream(1);
+  stream.put(1, 999, 0);
+  for (std::uint32_t page = 0; page < 60; ++page) {
+    stream.put(1, page, 1.0 + page / 1000.0);
+  }
+  for (std::uint32_t page = 0; page < 60; page += 6) {
+    stream.get(1, page, 50.0 + page / 1000.0);
+  }
+  const Outcome outcome = outcome_of(stream, "greedy");
+  EXPECT_EQ(outcome.refaults, 10u);
+  EXPECT_EQ(outcome.clients[0].figures.backing_requests, 2u);
+}
+
 TEST(Replay, pagesOfADiskHaveTheirOwnPlaces) {
   Stream stream(1);
   stream.note(1, 0, true).put(1, 1000, 0);
@@ -252,8 +268,8 @@ TEST(Replay, saysTheSameEachTime) {
     stream.note(client, 256);
   }
   for (int i = 0; i < 20'000; ++i) {
-    const std::uint32_t client = random() % 3 + 1;
-    const std::uint32_t page = random() % 400;
+    const auto client = static_cast<std::uint32_t>(random() % 3 + 1);
+    const auto page = static_cast<std::uint32_t>(random() % 400);
     const Kind kind = random() % 10 == 0  ? Kind::kFlush
                       : random() % 2 == 0 ? Kind::kPut
                                           : Kind::kGet;
