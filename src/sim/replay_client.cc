@@ -1,6 +1,7 @@
 #include "sim/replay_client.h"
 
 #include <algorithm>
+#include <array>
 
 #include "base/units.h"
 
@@ -15,7 +16,6 @@ constexpr std::uint64_t kDemotionRestNs = 100'000'000;
 constexpr std::uint64_t kRoomLeast = 32;
 constexpr std::size_t kBatch = 256;
 constexpr std::uint32_t kApartMost = 9;
-constexpr std::size_t kEvenLeast = 8;
 constexpr std::size_t kChoice = 4;
 constexpr std::size_t kLooksMost = 32'768;
 
@@ -24,25 +24,31 @@ std::uint64_t writes_most(const ScriptClient& client) {
   return 2 * low;
 }
 
-// Pages next to each other are one request. So are those that lie evenly apart, which the pager
-// brings in together as they are as far apart in memory: some of them, or it would be chance.
-std::size_t end_of_request(const std::vector<std::uint32_t>& places, std::size_t begin,
-                           std::uint32_t apart_most) {
-  const auto run_end = [&](std::uint32_t apart) {
-    std::size_t end = begin + 1;
-    while (end < places.size() && places[end] - places[end - 1] == apart &&
-           places[end] - places[begin] < kBatch) {
-      ++end;
-    }
-    return end;
-  };
-  const std::size_t next_to = run_end(1);
-  if (next_to > begin + 1 || begin + 1 == places.size()) {
-    return next_to;
+// How far apart the places of a request may lie. 1: next to each other. More where most of them lie
+// evenly apart: the pager brings the pages of a stream in together where they lie as far apart as
+// in memory, and reads over what is between them. Fewer than three could be that by chance.
+std::uint32_t stride_of(const std::vector<std::uint32_t>& places) {
+  std::array<std::size_t, kApartMost + 1> counts{};
+  for (std::size_t i = 1; i < places.size(); ++i) {
+    const std::uint32_t apart = places[i] - places[i - 1];
+    ++counts[apart <= kApartMost ? apart : 0];
   }
-  const std::uint32_t apart = places[begin + 1] - places[begin];
-  const std::size_t end = apart <= apart_most ? run_end(apart) : next_to;
-  return end >= begin + kEvenLeast ? end : next_to;
+  const auto most = std::max_element(counts.begin() + 1, counts.end());
+  const bool stream = places.size() >= 3 && *most * 3 >= (places.size() - 1) * 2;
+  return stream ? static_cast<std::uint32_t>(most - counts.begin()) : 1;
+}
+
+std::size_t end_of_request(const std::vector<std::uint32_t>& places, std::size_t begin,
+                           std::uint32_t stride) {
+  const auto goes_on = [&](std::size_t i) {
+    const std::uint32_t apart = places[i] - places[i - 1];
+    return apart <= 1 || apart == stride;
+  };
+  std::size_t end = begin + 1;
+  while (end < places.size() && goes_on(end) && places[end] - places[begin] < kBatch) {
+    ++end;
+  }
+  return end;
 }
 
 }  // namespace
@@ -244,9 +250,9 @@ void ReplayClient::place_in_file() {
   }
 }
 
-// Returns when the last request is done.
-std::uint64_t ReplayClient::transfer(const std::vector<std::uint32_t>& pages,
-                                     std::uint32_t apart_most, std::uint64_t now_ns) {
+// Pages next to each other are one request. Returns when the last one is done.
+std::uint64_t ReplayClient::transfer(const std::vector<std::uint32_t>& pages, Transfer what,
+                                     std::uint64_t now_ns) {
   std::vector<std::uint32_t> places;
   for (const std::uint32_t number : pages) {
     if (pages_[number].place == Place::kFile) {
@@ -255,8 +261,10 @@ std::uint64_t ReplayClient::transfer(const std::vector<std::uint32_t>& pages,
     }
   }
   std::sort(places.begin(), places.end());
+  const bool prefetches = what == Transfer::kRead && !script_.is_disk;
+  const std::uint32_t stride = prefetches ? stride_of(places) : 1;
   for (std::size_t i = 0; i < places.size();) {
-    const std::size_t end = end_of_request(places, i, apart_most);
+    const std::size_t end = end_of_request(places, i, stride);
     now_ns = disk_.done_ns(now_ns, std::uint64_t{places[i]} * kPageSize,
                            (std::uint64_t{places[end - 1]} - places[i] + 1) * kPageSize);
     ++figures_.backing_requests;
@@ -270,7 +278,7 @@ std::uint64_t ReplayClient::read_backing(std::uint64_t now_ns) {
   if (reads_.empty()) {
     return now_ns;
   }
-  const std::uint64_t done_ns = transfer(reads_, script_.is_disk ? 1 : kApartMost, now_ns);
+  const std::uint64_t done_ns = transfer(reads_, Transfer::kRead, now_ns);
   reads_.clear();
   figures_.backing_wait_ns += done_ns - now_ns;
   return done_ns;
@@ -279,7 +287,7 @@ std::uint64_t ReplayClient::read_backing(std::uint64_t now_ns) {
 // Behind the client's back, until so much is under way that nothing can leave its RAM any more.
 std::uint64_t ReplayClient::write_backing(std::uint64_t now_ns) {
   if (!leaving_.empty()) {
-    writes_.push_back({transfer(leaving_, 1, now_ns), leaving_.size()});
+    writes_.push_back({transfer(leaving_, Transfer::kWrite, now_ns), leaving_.size()});
     writing_ += leaving_.size();
     leaving_.clear();
   }

@@ -83,7 +83,8 @@ class ReplayClient {
   void place_in_file();
   std::uint64_t read_backing(std::uint64_t now_ns);
   std::uint64_t write_backing(std::uint64_t now_ns);
-  std::uint64_t transfer(const std::vector<std::uint32_t>& pages, std::uint32_t apart_most,
+  enum class Transfer { kRead, kWrite };
+  std::uint64_t transfer(const std::vector<std::uint32_t>& pages, Transfer what,
                          std::uint64_t now_ns);
   [[nodiscard]] std::uint64_t arrivals() const { return std::max(gets_, puts_); }
   void look_at_target(std::uint64_t now_ns);
