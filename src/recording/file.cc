@@ -267,7 +267,7 @@ class Parser {
 
   bool take_operations(const Head& head, std::string_view raw) {
     std::vector<Operation>& all = recording_.operations;
-    if (raw.size() != std::uint64_t{head.entries} * sizeof(Operation) ||
+    if (head.entries == 0 || raw.size() != std::uint64_t{head.entries} * sizeof(Operation) ||
         all.size() + head.entries > kOperationsMax) {
       return false;
     }
@@ -299,6 +299,10 @@ class Parser {
 };
 
 }  // namespace
+
+std::string block_of(std::uint32_t kind, std::uint32_t entries, std::string_view raw) {
+  return block(static_cast<BlockKind>(kind), entries, raw);
+}
 
 std::string beginning_of(const NodeNote& node) {
   return std::string(kMagic) + block(BlockKind::kNode, 1, bytes_of(node));

@@ -27,6 +27,9 @@ std::string blocks_of(std::span<const Mark> marks);
 // `missing`: operations that were dropped, of all.
 std::string end_of(std::uint64_t missing);
 
+// For tests: a block of any content, sealed as it should be.
+std::string block_of(std::uint32_t kind, std::uint32_t entries, std::string_view raw);
+
 // kInvalid: it is no recording, or a block of it is damaged. One that was cut off is read up to its
 // last whole block, and is not `whole`.
 Result<Recording> parse_recording(std::string_view bytes);

@@ -123,6 +123,7 @@ TEST(RecordingFile, RefusesWhatNoRecorderWrites) {
   ASSERT_FALSE(read.ok());
   EXPECT_THAT(read.error().text, HasSubstr("holds what cannot be"));
   EXPECT_FALSE(parse_recording(std::string(kMagic) + end_of(0)).ok());
+  EXPECT_FALSE(parse_recording(beginning_of(node()) + block_of(2, 0, "")).ok());
 }
 
 TEST(RecordingFile, NamesTheFileThatItCannotRead) {
