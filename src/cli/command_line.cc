@@ -30,6 +30,7 @@ struct Words {
   std::optional<std::string> weight;
   std::string interval;
   std::string count;
+  std::string duration;
   RunWords run;
   std::string ram;
   bool no_daemon = false;
@@ -133,6 +134,12 @@ void add_other_commands(CLI::App& app, Words& words) {
   CLI::App* check =
       leaf(*config, "check", "Check a file whole, without a daemon", words, Action::kConfigCheck);
   check->add_option("FILE", command.file)->required();
+  CLI::App* record =
+      leaf(app, "record", "Record every put, get and flush into a file, to be replayed", words,
+           Action::kRecord);
+  record->add_option("FILE", command.file)->required();
+  record->add_option("--for", words.duration,
+                     "So long, for example 30s; until ctrl-C if not given");
   CLI::App* watch = leaf(app, "watch", "A live table of all VMs", words, Action::kWatch);
   watch->add_option("--count", words.count, "Stop after so many tables");
   watch->add_option("--interval", words.interval, "Between tables; the node's own if not given");
@@ -257,6 +264,18 @@ Status check_watch_words(Words& words) {
   return {};
 }
 
+Status check_record_words(Words& words) {
+  if (words.duration.empty()) {
+    return {};
+  }
+  const Result<std::uint64_t> ns = parse_duration_ns(words.duration);
+  if (!ns || *ns == 0) {
+    return invalid("--for must be a time such as 30s, not '" + words.duration.substr(0, 80) + "'");
+  }
+  words.command.record_ns = *ns;
+  return {};
+}
+
 Status check_pager_words(Words& words) {
   vmm_pager::ServiceOptions& options = words.command.pager;
   const Result<std::uint64_t> ram = parse_size(words.ram);
@@ -291,6 +310,8 @@ Status check_words(Words& words) {
       return check_quota_set_words(words);
     case Action::kWatch:
       return check_watch_words(words);
+    case Action::kRecord:
+      return check_record_words(words);
     case Action::kRun:
       return check_run_words(words.run, command);
     case Action::kPager:

@@ -34,6 +34,7 @@ enum class Action {
   kWatch,
   kRun,
   kPager,
+  kRecord,
 };
 
 enum class Form { kHuman, kJson };
@@ -42,12 +43,13 @@ struct Command {
   Action action = Action::kPrint;
   Form form = Form::kHuman;
   std::string socket_path{};
-  std::string text{};          // kPrint
-  std::string name{};          // of a VM, or of a client
-  std::string spec{};          // of a policy
-  std::string file{};          // of a configuration
-  node::VmRequest vm{};        // kVmAdd
-  node::QuotaRequest quota{};  // kQuotaSet
+  std::string text{};           // kPrint
+  std::string name{};           // of a VM, or of a client
+  std::string spec{};           // of a policy
+  std::string file{};           // of a configuration, or a recording
+  std::uint64_t record_ns = 0;  // kRecord: for so long; 0: until it is interrupted
+  node::VmRequest vm{};         // kVmAdd
+  node::QuotaRequest quota{};   // kQuotaSet
   vmm_pager::ServiceOptions pager{};
   node::RemoveMode remove_mode = node::RemoveMode::kIfIdle;
   std::uint64_t watch_count = 0;        // 0: without end

@@ -41,6 +41,16 @@ TEST(ParseCommandLine, EachCommand_isKnown) {
             250'000'000u);
 }
 
+TEST(ParseCommandLine, Record_isReadWhole) {
+  const Command command = parsed({"record", "f", "--for", "30s"});
+  EXPECT_EQ(command.action, Action::kRecord);
+  EXPECT_EQ(command.file, "f");
+  EXPECT_EQ(command.record_ns, 30'000'000'000u);
+  EXPECT_EQ(parsed({"record", "f"}).record_ns, 0u);
+  EXPECT_THAT(error_of({"record", "f", "--for", "soon"}), HasSubstr("--for"));
+  EXPECT_THAT(error_of({"record", "f", "--for", "0s"}), HasSubstr("--for"));
+}
+
 TEST(ParseCommandLine, VmAdd_isReadWhole) {
   const Command command = parsed({"vm", "add", "a", "--size", "1G", "--backing", "/x/y",
                                   "--discard-backing", "--compress", "lz4"});

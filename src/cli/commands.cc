@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "cli/evaluation.h"
 #include "cli/json_output.h"
+#include "cli/recording.h"
 #include "cli/render.h"
 #include "node/config.h"
 #include "node/control_client.h"
@@ -246,6 +247,10 @@ int run(const Command& command, const Streams& streams) {
       return watch(command, streams);
     case Action::kRun:
       return run_program(command, streams);
+    case Action::kRecord: {
+      const Result<std::string> figures = record(command, streams);
+      return figures ? print(figures, streams) : fail(figures.error(), streams);
+    }
     case Action::kPager: {
       const Status served = vmm_pager::serve(command.pager, streams.out);
       return served ? 0 : fail(served.error(), streams);

@@ -374,6 +374,9 @@ bool SwapDevice::read_from_backing(IoRequest* request, std::uint64_t page) {
     ++transfer->page_count;
   } while (transfer->page_count < Transfer::kPagesMax && joins(page + transfer->page_count));
   AtomicStatistics::add(counts_->backing_reads, transfer->page_count);
+  for (std::uint64_t i = 0; i < transfer->page_count; ++i) {
+    store_.record(recording::Kind::kRead, key_of(page + i), recording::Outcome::kDone);
+  }
   request->cursor = std::min((page + transfer->page_count) * kPageSize, end) - request->offset;
   issue(transfer);
   return true;
@@ -555,7 +558,10 @@ bool SwapDevice::discard_whole_pages(IoRequest* request, std::uint64_t first, st
     if (before == PageLocation::kMemory) {
       store_.flush_page(key_of(page));
     }
-    in_backing = in_backing || before == PageLocation::kBacking;
+    if (before == PageLocation::kBacking) {
+      in_backing = true;
+      store_.record(recording::Kind::kFlush, key_of(page), recording::Outcome::kDone);
+    }
   }
   AtomicStatistics::add(counts_->discards, count);
   if (in_backing && punch == nullptr) {

@@ -390,5 +390,24 @@ TEST_F(SwapDeviceTest, badOptions_areRefused) {
   }
 }
 
+TEST_F(SwapDeviceTest, Recorder_isToldWhatTheBackingStoreHas) {
+  using recording::Kind;
+  store_->set_target(client_, 0);
+  ASSERT_TRUE(store_->recorder().start());
+  ASSERT_EQ(write(3 * kPageSize, pattern(2 * kPageSize, 1)), IoStatus::kOk);
+  std::vector<std::byte> back(2 * kPageSize);
+  ASSERT_EQ(run(IoOp::kRead, 3 * kPageSize, back.size(), back.data()), IoStatus::kOk);
+  ASSERT_EQ(run(IoOp::kDiscard, 3 * kPageSize, kPageSize), IoStatus::kOk);
+  std::vector<recording::Operation> taken;
+  store_->recorder().take(taken);
+  std::vector<std::pair<Kind, std::uint32_t>> seen;
+  for (const recording::Operation& one : taken) {
+    seen.emplace_back(one.kind, one.index);
+  }
+  const std::vector<std::pair<Kind, std::uint32_t>> expected = {
+      {Kind::kPut, 3}, {Kind::kPut, 4}, {Kind::kRead, 3}, {Kind::kRead, 4}, {Kind::kFlush, 3}};
+  EXPECT_EQ(seen, expected);
+}
+
 }  // namespace
 }  // namespace fallow

@@ -3,7 +3,9 @@
 #include <set>
 
 #include "base/disk_speed.h"
+#include "lab/agreement.h"
 #include "lab/table.h"
+#include "policy/policy_list.h"
 
 namespace fallow::lab {
 namespace {
@@ -21,21 +23,7 @@ std::string seconds(double value) {
 }  // namespace
 
 const std::vector<std::string>& all_policies() {
-  static const std::vector<std::string> all = {
-      "no-tmem",
-      "greedy",
-      "static-alloc",
-      "reconf-static",
-      "smart-alloc:P=0.25,threshold=64",
-      "smart-alloc:P=0.75,threshold=64",
-      "smart-alloc:P=1,threshold=64",
-      "smart-alloc:P=2,threshold=64",
-      "smart-alloc:P=4,threshold=64",
-      "smart-alloc:P=6,threshold=64",
-      "smart-alloc:P=10,threshold=64",
-      "marginal",
-  };
-  return all;
+  return policy::tried_policies();
 }
 
 std::string describe(const LabSetting& setting) {
@@ -62,6 +50,10 @@ std::vector<PlannedRun> plan_runs(const CampaignSettings& settings) {
                .data = settings.lab.data_folder.empty() ? "generated" : "files",
                .fingerprint = scenario.fingerprint};
     runs.push_back({i, key});
+    if (!settings.recordings.empty()) {
+      key.policy = kRecorded;
+      runs.push_back({i, key});
+    }
     for (key.repetition = 0; key.repetition < repetitions; ++key.repetition) {
       for (const std::string& policy : policies) {
         key.policy = policy;
@@ -90,6 +82,9 @@ Status run_campaign(LabLoop& loop, Progress& progress, const CampaignSettings& s
     const std::string label = label_of(runs[i], i + 1, runs.size());
     ScenarioRun run(loop, progress, settings.lab, settings.scenarios[runs[i].scenario], runs[i].key,
                     label);
+    if (runs[i].key.policy == kRecorded) {
+      run.record_to(recording_path(settings.recordings, runs[i].key.scenario));
+    }
     const auto record = run.run();
     if (!record) {
       return Error{record.error().code, label + ": " + record.error().text};

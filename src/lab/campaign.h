@@ -22,6 +22,7 @@ struct CampaignSettings {
   std::uint64_t repetitions = 0;        // 0: each scenario's own
   LabSetting lab{};
   std::string runs_path{};
+  std::string recordings{};  // folder for a recording of each scenario; empty: none is made
 };
 
 // One that is to be made. `scenario` is an index.

@@ -4,9 +4,9 @@
 
 #include <set>
 
-#include "lab/policy_list.h"
 #include "lab/process_guest.h"
 #include "lab/scenario_files.h"
+#include "policy/policy_list.h"
 
 namespace fallow::lab {
 namespace {
@@ -47,7 +47,7 @@ TEST(PlanRuns, takesAllPoliciesUnlessToldOtherwise) {
 
 TEST(AllPolicies, areSpelledInFull) {
   for (const std::string& policy : all_policies()) {
-    const auto read = parse_policies(policy);
+    const auto read = policy::parse_policies(policy);
     ASSERT_TRUE(read) << read.error().text;
     EXPECT_EQ(read->front(), policy);
   }

@@ -10,12 +10,13 @@
 #include "base/temp_dir.h"
 #include "base/text.h"
 #include "base/units.h"
+#include "lab/agreement.h"
 #include "lab/campaign.h"
-#include "lab/policy_list.h"
 #include "lab/scenario_files.h"
 #include "lab/scenario_report.h"
 #include "lab/single_machine.h"
 #include "lab/workloads.h"
+#include "policy/policy_list.h"
 
 namespace fallow::lab {
 namespace {
@@ -40,6 +41,7 @@ struct CampaignOptions {
   std::string data;
   std::string out = "build/lab/runs";
   bool anew = false;
+  bool record = false;
   std::string left;
   std::string right;
 };
@@ -179,11 +181,12 @@ Result<CampaignSettings> campaign_settings(const Options& options) {
     FALLOW_TRY(apply(options.campaign, scenario));
   }
   if (!options.campaign.policies.empty()) {
-    const auto policies = parse_policies(options.campaign.policies);
+    const auto policies = policy::parse_policies(options.campaign.policies);
     FALLOW_TRY(policies);
     settings.policies = *policies;
   }
   settings.lab.programs = own_folder().string();
+  settings.recordings = options.campaign.record ? options.campaign.out : "";
   settings.lab.data_folder = options.campaign.data;
   if (options.campaign.guest == "vm") {
     settings.lab.guest = GuestKind::kMachine;
@@ -262,6 +265,19 @@ int run_scenarios(const Options& options) {
   return status ? print_report(options.campaign.out, options.json) : report(status.error());
 }
 
+int print_agreements(const Options& options) {
+  const auto records = read_run_records(runs_path(options.campaign.out));
+  if (!records) {
+    return report(records.error());
+  }
+  const auto agreements = find_agreements(options.campaign.out, *records);
+  if (!agreements) {
+    return report(agreements.error());
+  }
+  std::fputs((options.json ? to_json(*agreements) : to_table(*agreements)).c_str(), stdout);
+  return 0;
+}
+
 int compare_reports(const Options& options) {
   std::vector<ScenarioSummary> sides[2];
   for (const int side : {0, 1}) {
@@ -329,6 +345,9 @@ void add_run(CLI::App& app, Options& options) {
                   "folder of real data sets (gowalla_edges.csv, movielens_small_ratings.csv)");
   run->add_option("--out", campaign.out, "folder for the runs and the report")
       ->capture_default_str();
+  run->add_flag("--record", campaign.record,
+                "one more run of each scenario, with memory for all, recorded into "
+                "OUT/SCENARIO.trace to be replayed");
   run->add_flag("--anew", campaign.anew, "forget what was run already");
   run->add_flag("--json", options.json, "print the results as JSON instead of a table");
   add_common(*run, options);
@@ -339,6 +358,11 @@ void add_report(CLI::App& app, Options& options) {
   report->add_option("folder", options.campaign.out, "the folder of the runs")
       ->capture_default_str();
   report->add_flag("--json", options.json, "print the results as JSON instead of a table");
+  CLI::App* agree = app.add_subcommand(
+      "agree", "whether replays of the recordings put the policies in the order of the real runs");
+  agree->add_option("folder", options.campaign.out, "a folder of runs with --record")
+      ->capture_default_str();
+  agree->add_flag("--json", options.json, "as JSON instead of a table");
   CLI::App* compare = app.add_subcommand(
       "compare", "put two folders of runs side by side: which differences exceed the noise");
   compare->add_option("left", options.campaign.left, "a folder of runs")->required();
@@ -377,6 +401,9 @@ int dispatch(const CLI::App& app, const Options& options) {
   }
   if (app.got_subcommand("report")) {
     return print_report(options.campaign.out, options.json);
+  }
+  if (app.got_subcommand("agree")) {
+    return print_agreements(options);
   }
   if (app.got_subcommand("compare")) {
     return compare_reports(options);

@@ -389,7 +389,7 @@ std::vector<ScenarioSummary> summarize(const std::vector<RunRecord>& records) {
   std::map<decltype(place_of(RunKey{})), Runs> places;
   for (const RunRecord& record : records) {
     const auto place = place_of(record.key);
-    if (record.vms.empty()) {
+    if (record.vms.empty() || record.key.policy == kRecorded) {
       continue;
     }
     if (!places.contains(place)) {

@@ -15,12 +15,14 @@ namespace fallow::lab {
 // In the place of a policy: every VM has all the RAM it wants. What slowdowns are relative to, and
 // what checksums are compared with.
 inline constexpr char kAmple[] = "ample";
+// The same: greedy, with memory for everything, as its operations were recorded to be replayed.
+inline constexpr char kRecorded[] = "recorded";
 
 // What makes a run the run that it is: two of the same key say the same thing twice.
 struct RunKey {
   std::string scenario{};
   std::string guest{};    // "process", "vm (tcg ...)"
-  std::string policy{};   // with its settings in full, or kAmple
+  std::string policy{};   // with its settings in full, or kAmple or kRecorded
   std::string backing{};  // "hdd (emulated)"
   double scale = 1;
   std::uint64_t seed = 1;

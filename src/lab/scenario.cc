@@ -13,8 +13,8 @@
 #include "base/text.h"
 #include "base/toml_table.h"
 #include "base/units.h"
-#include "lab/policy_list.h"
 #include "lab/workloads.h"
+#include "policy/policy_list.h"
 
 namespace fallow::lab {
 namespace {
@@ -147,7 +147,7 @@ class Reader {
     top.take<std::uint64_t>("interval", &scenario_.interval_ns, parse_interval);
     top.take<std::string>("backing", &scenario_.backing, parse_speed);
     top.take<std::string>("demotion", &scenario_.demotion, parse_rate);
-    top.take<std::vector<std::string>>("policies", &scenario_.policies, parse_policies);
+    top.take<std::vector<std::string>>("policies", &scenario_.policies, policy::parse_policies);
     top.take<std::uint64_t>("repetitions", &scenario_.repetitions, parse_at_least_one);
     top.take<std::uint64_t>("seed", &scenario_.seed, parse_count);
   }

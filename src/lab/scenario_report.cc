@@ -208,7 +208,7 @@ Result<std::string> figure(const Plot& plot, const std::string& folder) {
 std::vector<const RunRecord*> samples_of(const std::vector<RunRecord>& records,
                                          const ScenarioSummary& scenario) {
   std::vector<const RunRecord*> samples;
-  std::set<std::string> seen = {kAmple};
+  std::set<std::string> seen = {kAmple, kRecorded};
   for (const RunRecord& record : records) {
     if (record.key.scenario == scenario.scenario && record.key.guest == scenario.guest &&
         record.key.backing == scenario.backing && record.key.scale == scenario.scale &&

@@ -124,13 +124,27 @@ std::uint64_t ScenarioRun::ram_of(const VmPlan& vm) const {
   return machine ? ram + (2 * largest + kMiB - 1) / kMiB * kMiB : 0;
 }
 
+// A run that is recorded is to have memory for all that leaves RAM.
+std::uint64_t ScenarioRun::pool_bytes() const {
+  std::uint64_t bytes = scenario_.memory_bytes;
+  for (const VmPlan& vm : scenario_.vms) {
+    std::uint64_t largest = 0;
+    for (const RunPlan& run : vm.runs) {
+      largest = std::max(largest, run.bytes);
+    }
+    bytes += setting_.guest == GuestKind::kMachine ? vm.disk_bytes
+                                                   : largest / 2 * 3 / kPageSize * kPageSize;
+  }
+  return recorded() ? bytes : scenario_.memory_bytes;
+}
+
 Status ScenarioRun::start_daemon() {
   const DaemonSettings settings{
       .program = setting_.programs + "/fallowd",
-      .memory_bytes = scenario_.memory_bytes,
+      .memory_bytes = pool_bytes(),
       .interval_ms = scenario_.interval_ns / kNsPerMs,
       .demotion = scenario_.demotion,
-      .first_policy = record_.key.policy,
+      .first_policy = recorded() ? "greedy" : record_.key.policy,
       .backing_speed = setting_.guest == GuestKind::kMachine ? scenario_.backing : "disk"};
   auto daemon = Daemon::start(loop_, settings, folder_.path());
   FALLOW_TRY(daemon);
@@ -139,6 +153,11 @@ Status ScenarioRun::start_daemon() {
   FALLOW_TRY(status);
   record_.frames_total = status->frames_total;
   record_.conditions["fallow"] = status->version;
+  record_.conditions["demotion"] = scenario_.demotion;
+  if (recorded()) {
+    recorder_ = std::make_unique<RunRecorder>(daemon_->client(), scenario_, recording_path_);
+    return recorder_->start();
+  }
   return {};
 }
 
@@ -220,6 +239,11 @@ Status ScenarioRun::start_due() {
   for (const Occasion& occasion : state_->due(now_ns())) {
     record_.vms[occasion.vm].runs.push_back(
         {.workload = scenario_.vms[occasion.vm].runs[occasion.run].workload, .start_s = now_s()});
+    if (recorder_ != nullptr) {
+      const Trigger& start = scenario_.vms[occasion.vm].runs[occasion.run].start;
+      recorder_->marks().begin(occasion.vm, occasion.time == 0 ? start : Trigger{},
+                               recorder_->now_ns());
+    }
     FALLOW_TRY(guests_[occasion.vm]->command(joined(command(occasion)), kAnswerMsMax));
   }
   return {};
@@ -231,6 +255,9 @@ Status ScenarioRun::stop_all() {
   for (std::size_t vm = 0; vm < guests_.size(); ++vm) {
     running.push_back(state_->running(vm).has_value());
     if (running.back()) {
+      if (recorder_ != nullptr) {
+        recorder_->marks().stop(vm, *scenario_.stop, recorder_->now_ns());
+      }
       record_.vms[vm].runs.back().stopped = true;
       take_end(vm, 0);  // its time ends here: it is not to wait for its last fault
       guests_[vm]->send("stop");
@@ -247,6 +274,10 @@ Status ScenarioRun::stop_all() {
 Status ScenarioRun::end() {
   record_.seconds = now_s();
   sample();
+  if (recorder_ != nullptr) {
+    FALLOW_TRY(recorder_->end());
+    recorder_.reset();
+  }
   if (daemon_ != nullptr) {
     const auto snapshot = daemon_->client().list_vms();
     FALLOW_TRY(snapshot);
@@ -304,6 +335,9 @@ std::vector<std::string> ScenarioRun::command(const Occasion& occasion) const {
 
 void ScenarioRun::take_line(std::size_t vm, const GuestLine& line) {
   const std::string& name = scenario_.vms[vm].name;
+  if (recorder_ != nullptr) {
+    recorder_->marks().take(vm, line, recorder_->now_ns());
+  }
   if (line.kind == LineKind::kStep) {
     record_.vms[vm].steps.push_back({now_s(), line.number, line.milliseconds});
   } else if (line.kind == LineKind::kDone && !record_.vms[vm].runs.empty()) {
@@ -312,6 +346,9 @@ void ScenarioRun::take_line(std::size_t vm, const GuestLine& line) {
     error_ = failed(name + ": " + line.text);
   } else if (line.kind == LineKind::kExited) {
     if (!stopping_) {
+      if (recorder_ != nullptr) {
+        recorder_->marks().end(vm, recorder_->now_ns());
+      }
       take_end(vm, line.number);
     } else if (line.number != 0 && line.number != 128 + SIGTERM && !error_) {
       error_ = failed(name + ": its workload ended with code " + std::to_string(line.number));

@@ -13,6 +13,7 @@
 #include "lab/guest.h"
 #include "lab/progress.h"
 #include "lab/run_record.h"
+#include "lab/run_recorder.h"
 #include "lab/scenario.h"
 #include "lab/scenario_state.h"
 
@@ -39,6 +40,8 @@ class ScenarioRun {
               const Scenario& scenario, RunKey key, std::string label);
   ~ScenarioRun();
 
+  // Before run(), whose policy is kRecorded: what the daemon does goes to this file.
+  void record_to(const std::string& path) { recording_path_ = path; }
   // One call. kFailed, too, when a workload found wrong content or ended with an error.
   Result<RunRecord> run();
 
@@ -46,6 +49,8 @@ class ScenarioRun {
   [[nodiscard]] bool ample() const { return record_.key.policy == kAmple; }
   [[nodiscard]] std::uint64_t now_ns() const { return loop_.now_ms() * 1'000'000; }
   [[nodiscard]] double now_s() const;
+  [[nodiscard]] bool recorded() const { return record_.key.policy == kRecorded; }
+  [[nodiscard]] std::uint64_t pool_bytes() const;
   [[nodiscard]] std::uint64_t ram_of(const VmPlan& vm) const;
 
   void note_conditions();
@@ -80,6 +85,8 @@ class ScenarioRun {
   std::vector<std::unique_ptr<Guest>> guests_;
   std::optional<ScenarioState> state_;
   std::uint64_t start_ms_ = 0;
+  std::string recording_path_;
+  std::unique_ptr<RunRecorder> recorder_;  // while it records
   bool stopping_ = false;
   std::optional<Error> error_;
   RunRecord record_;

@@ -170,6 +170,32 @@ Result<std::vector<QuotaView>> ControlClient::list_quotas() const {
   return quotas;
 }
 
+// The stream is read for as long as the daemon sends, which is some times a second.
+fallow::Status ControlClient::record(
+    const std::function<bool()>& stopped,
+    const std::function<fallow::Status(const RecordedPart&)>& take) const {
+  grpc::ClientContext context;
+  const auto reader = impl_->stub->Record(&context, v1::RecordRequest());
+  v1::RecordResponse response;
+  fallow::Status taken;
+  bool ended = false;
+  while (taken && !ended && reader->Read(&response)) {
+    taken = take({.blocks = std::move(*response.mutable_blocks()),
+                  .operations = response.operations(),
+                  .missing = response.missing()});
+    ended = stopped();
+  }
+  if (!taken || ended) {
+    context.TryCancel();
+  }
+  const grpc::Status status = reader->Finish();
+  if (!taken || ended) {
+    return taken;
+  }
+  return status.ok() ? failed("the daemon has stopped, and the recording with it")
+                     : error_of(status, impl_->socket_path);
+}
+
 Result<CurrentPolicy> ControlClient::show_policy() const {
   v1::ShowPolicyResponse response;
   FALLOW_TRY(impl_->call(&v1::Control::Stub::ShowPolicy, v1::ShowPolicyRequest(), &response));

@@ -4,11 +4,13 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "base/result.h"
+#include "node/recording_source.h"
 #include "node/views.h"
 
 namespace fallow::node {
@@ -37,6 +39,11 @@ class ControlClient {
                                             const QuotaRequest& change) const;
   [[nodiscard]] Status clear_quota(const std::string& name) const;
   [[nodiscard]] Result<std::vector<QuotaView>> list_quotas() const;
+
+  // Records until `stopped()`, which is asked some times a second: each part goes to `take`, whose
+  // error ends it. The blocks behind each other are a recording's file, but for its end.
+  [[nodiscard]] Status record(const std::function<bool()>& stopped,
+                              const std::function<Status(const RecordedPart&)>& take) const;
 
   [[nodiscard]] Result<CurrentPolicy> show_policy() const;
   [[nodiscard]] Result<std::vector<PolicyView>> list_policies() const;

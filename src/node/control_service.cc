@@ -7,14 +7,17 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <chrono>
+#include <thread>
 
 #include "base/file.h"
 #include "base/log.h"
 #include "fallow/v1/control.grpc.pb.h"
 #include "node/control_messages.h"
 #include "node/vm_rules.h"
+#include "recording/file.h"
 
 namespace fallow::node {
 namespace {
@@ -24,6 +27,9 @@ using grpc::ServerContext;
 constexpr int kBacklog = 16;
 // Requests are names, paths and specs.
 constexpr int kRequestBytesMax = 64 << 10;
+constexpr std::chrono::milliseconds kRecordPeriod{20};
+// Of a recording: what is larger is parted.
+constexpr std::size_t kPartBytesMax = std::size_t{2} << 20;
 
 grpc::StatusCode code_of(ErrorCode code) {
   switch (code) {
@@ -148,6 +154,23 @@ class ControlService final : public v1::Control::Service {
     return grpc::Status::OK;
   }
 
+  grpc::Status Record(ServerContext* context, const v1::RecordRequest* /*request*/,
+                      grpc::ServerWriter<v1::RecordResponse>* writer) override {
+    const auto source = node_.record();
+    if (!source) {
+      return status_of(source.error());
+    }
+    bool taken = send({.blocks = recording::beginning_of((*source)->node())}, *writer);
+    while (taken && !stopping_ && !context->IsCancelled()) {
+      std::this_thread::sleep_for(kRecordPeriod);
+      taken = send((*source)->take(), *writer);
+    }
+    return grpc::Status::OK;
+  }
+
+  // Calls that go on by themselves end soon.
+  void stop() { stopping_ = true; }
+
   grpc::Status ShowPolicy(ServerContext* /*context*/, const v1::ShowPolicyRequest* /*request*/,
                           v1::ShowPolicyResponse* response) override {
     const CurrentPolicy current = node_.show_policy();
@@ -176,7 +199,23 @@ class ControlService final : public v1::Control::Service {
   }
 
  private:
+  // False: nobody listens any more.
+  static bool send(const RecordedPart& part, grpc::ServerWriter<v1::RecordResponse>& writer) {
+    v1::RecordResponse response;
+    response.set_operations(part.operations);
+    for (std::size_t at = 0; at == 0 || at < part.blocks.size(); at += kPartBytesMax) {
+      response.set_missing(part.missing);
+      response.set_blocks(part.blocks.substr(at, kPartBytesMax));
+      if (!writer.Write(response)) {
+        return false;
+      }
+      response.clear_operations();
+    }
+    return true;
+  }
+
   Operations& node_;
+  std::atomic<bool> stopping_{false};
 };
 
 // Holds `<socket>.lock`; the kernel lets go of it when the process ends, however it ends. The file
@@ -262,6 +301,7 @@ ControlServer::ControlServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)
 ControlServer::~ControlServer() {
   impl_->loop.unwatch(impl_->listener.get());
   ::unlink(impl_->socket_path.c_str());
+  impl_->service.stop();
   impl_->server->Shutdown(std::chrono::system_clock::now() + std::chrono::seconds(1));
 }
 

@@ -12,6 +12,7 @@
 
 #include "base/temp_dir.h"
 #include "node/control_client.h"
+#include "recording/file.h"
 
 namespace fallow::node {
 namespace {
@@ -101,6 +102,21 @@ class FakeNode final : public Operations {
       return invalid("no such policy");
     }
     return PolicySwitch{spec, "greedy"};
+  }
+
+  // Three parts of which the second is large.
+  [[nodiscard]] Result<std::unique_ptr<RecordingSource>> record() override {
+    class Source final : public RecordingSource {
+      [[nodiscard]] recording::NodeNote node() const override { return {.frames = 77}; }
+      RecordedPart take() override {
+        ++parts_;
+        return {.blocks = std::string(parts_ == 1 ? 5 << 20 : 1, 'x'),
+                .operations = 10,
+                .missing = parts_};
+      }
+      std::uint64_t parts_ = 0;
+    };
+    return std::unique_ptr<RecordingSource>(std::make_unique<Source>());
   }
 
   [[nodiscard]] VmRequest asked() const {
@@ -277,6 +293,31 @@ TEST_F(ControlServiceTest, LastLoss_overTheSocket_arrivesWhole) {
   EXPECT_EQ(history.last_loss->others, 2u);
   EXPECT_EQ(history.last_loss->others_pages, 3u);
   EXPECT_EQ(history.reads_saved_by_tenth, 1.5);
+}
+
+TEST_F(ControlServiceTest, Record_overTheSocket_arrivesWholeUntilItIsStopped) {
+  std::string blocks;
+  std::uint64_t operations = 0;
+  std::uint64_t missing = 0;
+  const Status recorded = ControlClient(path_).record([&] { return missing >= 3; },
+                                                      [&](const RecordedPart& part) -> Status {
+                                                        blocks += part.blocks;
+                                                        operations += part.operations;
+                                                        missing = part.missing;
+                                                        return {};
+                                                      });
+  EXPECT_TRUE(recorded.ok()) << recorded.error().text;
+  EXPECT_EQ(operations, 30u);
+  const std::string beginning = recording::beginning_of({.frames = 77});
+  EXPECT_EQ(blocks.substr(0, beginning.size()), beginning);
+  EXPECT_EQ(blocks.size(), beginning.size() + (5 << 20) + 2);
+}
+
+TEST_F(ControlServiceTest, Record_theTakersError_endsIt) {
+  const Status recorded = ControlClient(path_).record(
+      [] { return false; }, [](const RecordedPart&) -> Status { return failed("disk full"); });
+  ASSERT_FALSE(recorded.ok());
+  EXPECT_EQ(recorded.error().text, "disk full");
 }
 
 TEST_F(ControlServiceTest, Socket_mode_isForTheOwnerOnly) {

@@ -64,6 +64,8 @@ class Node final : public Operations {
   [[nodiscard]] Status clear_quota(const std::string& name) override;
   [[nodiscard]] std::vector<QuotaView> list_quotas() const override;
 
+  [[nodiscard]] Result<std::unique_ptr<RecordingSource>> record() override;
+
   [[nodiscard]] CurrentPolicy show_policy() const override;
   [[nodiscard]] std::vector<PolicyView> list_policies() const override;
   [[nodiscard]] Result<PolicySwitch> set_policy(const std::string& spec) override;
@@ -75,6 +77,7 @@ class Node final : public Operations {
 
  private:
   class StoreAccounts;
+  class Recording;
   class RingDoor;
   using Vms = std::map<std::string, std::unique_ptr<VmExport>>;
 
@@ -84,6 +87,7 @@ class Node final : public Operations {
   [[nodiscard]] unsigned worker_for_another() const;
   void balance_workers();
   [[nodiscard]] std::map<ClientId, DemandTotals> demands() const;
+  [[nodiscard]] std::vector<recording::ClientNote> client_notes() const;
   void restore_vms();
   void restore_vm(const std::string& map_path);
   void remove_half_made_clients();

@@ -2,10 +2,12 @@
 // service. Every method may be called from any thread.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "base/result.h"
+#include "node/recording_source.h"
 #include "node/views.h"
 
 namespace fallow::node {
@@ -33,6 +35,11 @@ class Operations {
   [[nodiscard]] virtual Status clear_quota(const std::string& name) = 0;
   // By name.
   [[nodiscard]] virtual std::vector<QuotaView> list_quotas() const = 0;
+
+  // From now on, for as long as what is returned lives. Errors: kExists when one is under way.
+  [[nodiscard]] virtual Result<std::unique_ptr<RecordingSource>> record() {
+    return failed("this node does not record");
+  }
 
   [[nodiscard]] virtual CurrentPolicy show_policy() const = 0;
   [[nodiscard]] virtual std::vector<PolicyView> list_policies() const = 0;

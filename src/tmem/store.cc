@@ -128,10 +128,31 @@ PutResult Store::put(const PageKey& key, const std::byte* page) {
   index_.prefetch(place);  // what finds the key comes while the page is looked at
   Put put{key, page, *pool, account, place, next_age(*pool, number), word_of(account, page),
           0,   {},   0};
-  if (const auto refusal = refuse_early(put)) {
-    return *refusal;
+  const auto refusal = refuse_early(put);
+  const PutResult result =
+      refusal ? *refusal
+              : (account.compresses() && !put.word ? put_packed(put) : lock_and_put(put));
+  if (recorder_.on()) [[unlikely]] {
+    record_put(put, result);
   }
-  return account.compresses() && !put.word ? put_packed(put) : lock_and_put(put);
+  return result;
+}
+
+void Store::record_put(const Put& put, PutResult result) {
+  using recording::Outcome;
+  const Outcome stored = put.word ? Outcome::kWithoutFrame : Outcome::kDone;
+  record(recording::Kind::kPut, put.key, result == PutResult::kStored ? stored : Outcome::kNot);
+}
+
+void Store::note_operation(recording::Kind kind, const PageKey& key, recording::Outcome outcome) {
+  if (const Pool* pool = find_pool(key.pool)) {
+    recorder_.note({.object = key.object,
+                    .index = key.index,
+                    .pool = key.pool.value,
+                    .client = pool->client.load(std::memory_order_relaxed),
+                    .kind = kind,
+                    .outcome = outcome});
+  }
 }
 
 PutResult Store::lock_and_put(Put& put) {
@@ -414,16 +435,26 @@ GetResult Store::get(const PageKey& key, std::byte* page) {
   Account& account = *pool->account.load(std::memory_order_relaxed);
   const std::uint64_t number = Account::count(account.gets_total);
   const Sample sample(clock_, number, account.get_ns);
+  const GetResult result = find_and_copy(*pool, key, page);
+  if (result == GetResult::kFound) {
+    Account::count(account.gets_succ);
+  }
+  using recording::Outcome;
+  record(recording::Kind::kGet, key, result == GetResult::kFound ? Outcome::kDone : Outcome::kNot);
+  return result;
+}
+
+GetResult Store::find_and_copy(Pool& pool, const PageKey& key, std::byte* page) {
   const PageIndex::Place place = index_.place_of(key);
   const std::lock_guard lock(place.shard->mutex);
   const std::uint32_t record = index_.find(place, key);
   if (record == kNoRecord) {
-    return pool->suspect.load(std::memory_order_relaxed) ? GetResult::kLost : GetResult::kMissing;
+    return pool.suspect.load(std::memory_order_relaxed) ? GetResult::kLost : GetResult::kMissing;
   }
   if (memory::load_state(arena_.record(record)) != FrameState::kHeld) {
     return GetResult::kLost;  // recovery found it overwritten halfway, or damaged
   }
-  const bool ephemeral = pool->kind.load(std::memory_order_relaxed) == PoolKind::kEphemeral;
+  const bool ephemeral = pool.kind.load(std::memory_order_relaxed) == PoolKind::kEphemeral;
   if (is_pattern(record)) {
     memory::fill_page(page, arena_.record(record).content);
   } else {
@@ -434,11 +465,10 @@ GetResult Store::get(const PageKey& key, std::byte* page) {
     }
     if (ephemeral) {
       place.shard->ephemeral.remove(index_.links(), record);
-      place.shard->ephemeral.push_newest(index_.links(), record, next_age(*pool, 0));
+      place.shard->ephemeral.push_newest(index_.links(), record, next_age(pool, 0));
       note_oldest_ephemeral(*place.shard);
     }
   }
-  Account::count(account.gets_succ);
   return GetResult::kFound;
 }
 
@@ -455,6 +485,7 @@ bool Store::flush_page(const PageKey& key) {
   if (Pool* pool = find_pool(key.pool)) {
     Account::count(pool->account.load(std::memory_order_relaxed)->flushes_total);
   }
+  record(recording::Kind::kFlush, key, recording::Outcome::kDone);
   return flush_counted(key, &Account::pages_flushed);
 }
 
@@ -520,6 +551,7 @@ std::uint64_t Store::flush_object(PoolId id, std::uint64_t object) {
   }
   Account& account = *pool->account.load(std::memory_order_relaxed);
   Account::count(account.flushes_total);
+  record(recording::Kind::kFlushObject, {id, object, 0}, recording::Outcome::kDone);
   const std::uint64_t pages = remove_matching(*pool, id, object);
   account.pages_flushed.fetch_add(pages, std::memory_order_relaxed);
   return pages;
@@ -534,6 +566,8 @@ std::uint64_t Store::flush_part(PoolId id, std::optional<std::uint64_t> object,
   Account& account = *pool->account.load(std::memory_order_relaxed);
   if (part == 0) {
     Account::count(account.flushes_total);
+    record(object ? recording::Kind::kFlushObject : recording::Kind::kFlushPool,
+           {id, object.value_or(0), 0}, recording::Outcome::kDone);
   }
   const std::uint64_t pages = remove_from_shard(*pool, id, index_.shards()[part], object);
   account.pages_flushed.fetch_add(pages, std::memory_order_relaxed);

@@ -19,6 +19,7 @@
 #include "base/units.h"
 #include "memory/arena.h"
 #include "memory/zone.h"
+#include "recording/recorder.h"
 #include "tmem/account.h"
 #include "tmem/page_index.h"
 #include "tmem/page_key.h"
@@ -196,6 +197,14 @@ class Store {
   // statistics() with the counters since the last call in `interval`.
   std::vector<ClientStatistics> take_interval();
   [[nodiscard]] LatencySnapshot latency(ClientId client) const;
+  // Is told of every operation while it is on.
+  [[nodiscard]] recording::Recorder& recorder() { return recorder_; }
+  // For a device: the same for what does not come here.
+  void record(recording::Kind kind, const PageKey& key, recording::Outcome outcome) {
+    if (recorder_.on()) [[unlikely]] {
+      note_operation(kind, key, outcome);
+    }
+  }
   // Bytes of table and index together: the memory that frames cost beyond themselves.
   [[nodiscard]] std::uint64_t overhead_bytes() const;
 
@@ -248,6 +257,9 @@ class Store {
                                                      const std::byte* page) const;
   [[nodiscard]] std::optional<PutResult> refuse_early(const Put& put) const;
   [[nodiscard]] bool may_find_slot(const Put& put) const;
+  GetResult find_and_copy(Pool& pool, const PageKey& key, std::byte* page);
+  void record_put(const Put& put, PutResult result);
+  void note_operation(recording::Kind kind, const PageKey& key, recording::Outcome outcome);
   PutResult put_packed(Put& put);
   PutResult lock_and_put(Put& put);
   PutResult put_locked(Put& put);
@@ -284,6 +296,7 @@ class Store {
 
   memory::Arena& arena_;
   const Clock& clock_;
+  recording::Recorder recorder_{clock_};
   RecoveryReport recovery_;
   memory::Zone zone_;
   PageIndex index_;

@@ -97,6 +97,9 @@ Status Store::remove_client(ClientId id) {
       FALLOW_TRY(destroy_pool_locked(PoolId(pool->id.load())));
     }
   }
+  if (recorder_.on()) {
+    recorder_.note({.client = id.value, .kind = recording::Kind::kClientGone});
+  }
   std::atomic_ref(arena_.clients()[id.value % memory::kClientsMax].id).store(0u);
   client->id.store(0, std::memory_order_release);
   return {};
@@ -176,6 +179,7 @@ Status Store::destroy_pool_locked(PoolId id) {
   if (pool == nullptr) {
     return Error{ErrorCode::kNotFound, "no such pool"};
   }
+  record(recording::Kind::kFlushPool, {id, 0, 0}, recording::Outcome::kDone);
   // Close first, then sweep: a put that still came in holds some shard's lock, and the sweep takes
   // every shard's lock after it.
   pool->id.store(0, std::memory_order_release);

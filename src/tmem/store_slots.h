@@ -20,7 +20,7 @@ struct Store::Pool {
   std::atomic<std::uint32_t> id{0};  // 0: free or being destroyed
   std::atomic<Account*> account{nullptr};
   std::atomic<SlabHeap*> slabs{nullptr};
-  std::uint32_t client = 0;  // guarded by control_mutex_
+  std::atomic<std::uint32_t> client{0};  // changed under control_mutex_
   std::atomic<PoolKind> kind{PoolKind::kPersistent};
   // Records were damaged that may have been this persistent pool's: what is missing may be lost.
   std::atomic<bool> suspect{false};

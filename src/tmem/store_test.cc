@@ -336,5 +336,39 @@ TEST_F(StoreTest, overhead_isUnderTwoPercent) {
             0.02 * static_cast<double>(store_->total_frames() * kPageSize));
 }
 
+TEST_F(StoreTest, Recorder_whileOn_isToldOfEachOperation) {
+  using recording::Kind;
+  using recording::Outcome;
+  start(64);
+  const ClientId id = client("a", 1);
+  const PoolId pool = *store_->create_pool(id, PoolKind::kPersistent);
+  put(pool, 9, Page::of(9));
+  store_->flush_page({pool, 0, 9});
+  ASSERT_TRUE(store_->recorder().start());
+  put(pool, 1, Page::of(1));
+  put(pool, 2, Page::of(2));
+  put(pool, 3, Page::filled(3));
+  get(pool, 1);
+  get(pool, 2);
+  store_->flush_page({pool, 0, 1});
+  store_->flush_object(pool, 7);
+  ASSERT_TRUE(store_->remove_client(id));
+  std::vector<recording::Operation> taken;
+  store_->recorder().take(taken);
+  using Seen = std::tuple<Kind, std::uint64_t, std::uint32_t, Outcome>;
+  std::vector<Seen> seen;
+  for (const recording::Operation& one : taken) {
+    seen.emplace_back(one.kind, one.object, one.index, one.outcome);
+    EXPECT_EQ(one.client, id.value);
+  }
+  const std::vector<Seen> expected = {
+      {Kind::kPut, 0, 1, Outcome::kDone},         {Kind::kPut, 0, 2, Outcome::kNot},
+      {Kind::kPut, 0, 3, Outcome::kWithoutFrame}, {Kind::kGet, 0, 1, Outcome::kDone},
+      {Kind::kGet, 0, 2, Outcome::kNot},          {Kind::kFlush, 0, 1, Outcome::kDone},
+      {Kind::kFlushObject, 7, 0, Outcome::kDone}, {Kind::kFlushPool, 0, 0, Outcome::kDone},
+      {Kind::kClientGone, 0, 0, Outcome::kDone}};
+  EXPECT_EQ(seen, expected);
+}
+
 }  // namespace
 }  // namespace fallow::tmem

@@ -222,6 +222,45 @@ def ring_scripts():
     yield "control_magic", PAGES + control(3, struct.pack("<II", 8, 0), 2)
 
 
+def operation(at_ms, client, index, kind, outcome=0, pool=1):
+    return struct.pack("<QQIIIBBH", at_ms * 1_000_000, 0, index, pool, client, kind, outcome, 0)
+
+
+def recorded_block(kind, entries):
+    data = b"".join(entries)
+    return struct.pack("<BBH", kind, len(entries), len(data)) + data
+
+
+def client_note(client, name, ram_pages, curve=()):
+    return (struct.pack("<QIH", 0, client, len(name)) + name + struct.pack("<BQQI", 0, 0, 2**64 - 1, 100)
+            + struct.pack("<QQQQI", ram_pages, 0, 0, 0, len(curve))
+            + b"".join(struct.pack("<QI", *point) for point in curve))
+
+
+def mark(at_ms, number, kind, name, after=()):
+    return (struct.pack("<QIBH", at_ms * 1_000_000, number, kind, len(name)) + name
+            + struct.pack("<QI", 0, len(after)) + b"".join(struct.pack("<I", one) for one in after))
+
+
+def recordings():
+    load = []
+    for i in range(40):
+        load += [operation(i, 1, i, 0), operation(i, 2, i, 0), operation(100 + 2 * i, 1, i, 1),
+                 operation(100 + 2 * i, 2, i, 2)]
+    notes = recorded_block(3, [client_note(1, b"a", 256, [(0, 1_000_000), (300, 10)]), client_note(2, b"b", 0)])
+    yield "load", b"\x03" + recorded_block(2, load) + notes
+    flushes = [operation(200, 1, 3, 3), operation(201, 1, 0, 4), operation(202, 2, 0, 5), operation(203, 2, 0, 6)]
+    yield "flushes", b"\x01" + recorded_block(2, load + flushes)
+    yield "marks", b"\x03" + recorded_block(2, load) + notes + recorded_block(4, [
+        mark(0, 1, 1, b"a"), mark(0, 2, 1, b"b"), mark(50, 3, 0, b"a"), mark(60, 4, 1, b"b", [3]),
+        mark(180, 5, 2, b"b"), mark(181, 6, 3, b"a", [5])])
+    yield "never", b"\x01" + recorded_block(2, load) + notes + recorded_block(4, [
+        mark(0, 1, 1, b"a"), mark(1, 2, 3, b"b", [1]), mark(500, 3, 0, b"b"), mark(501, 4, 2, b"a", [3])])
+    yield "bad_kind", b"\x01" + recorded_block(2, [operation(0, 1, 1, 9)])
+    yield "no_entries", b"\x01" + recorded_block(2, [])
+    yield "no_file", b"\x00FALLOWR1" + bytes(64)
+
+
 def write(folder, name, data):
     folder.mkdir(parents=True, exist_ok=True)
     (folder / ("seed_" + name)).write_bytes(data)
@@ -236,6 +275,8 @@ def main():
         write(corpus / "vhost_user_messages_fuzz", name, script)
     for name, script in ring_scripts():
         write(corpus / "ring_entries_fuzz", name, script)
+    for name, script in recordings():
+        write(corpus / "recording_fuzz", name, script)
 
 
 main()

@@ -92,7 +92,7 @@ TEST(Cli, withoutADaemon_exitsWithThree) {
 }
 
 TEST(Cli, helpAndVersion_exitWithZero) {
-  for (const char* program : {"fallow", "fallowd", "fallow-lab", "fallow-bench"}) {
+  for (const char* program : {"fallow", "fallowd", "fallow-lab", "fallow-sim", "fallow-bench"}) {
     EXPECT_EQ(run({bin(program), "--help"}).exit_code, 0) << program;
   }
   EXPECT_THAT(run({bin("fallow"), "--version"}).out, HasSubstr("0.1.0"));

@@ -86,6 +86,34 @@ TEST_F(LabScenario, hasTheSameChecksumsUnderEveryPolicy) {
   }
 }
 
+TEST_F(LabScenario, isRecordedAndReplayed) {
+  const Outcome outcome = run({bin("fallow-lab"), "run", file(), "--policies", "greedy,no-tmem",
+                               "--record", "--json", "--out", out()},
+                              "", kSecondsMost);
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  // The run that was recorded is no policy's.
+  EXPECT_EQ(json::parse(outcome.out).at("scenarios").at(0).at("policies").size(), 3u);
+  const Outcome agreed = run({bin("fallow-lab"), "agree", out(), "--json"});
+  ASSERT_EQ(agreed.exit_code, 0) << agreed.err;
+  const json scenario = json::parse(agreed.out).at("scenarios").at(0);
+  EXPECT_EQ(scenario.at("scenario"), "small");
+  EXPECT_TRUE(scenario.at("doubts").empty()) << scenario;
+  ASSERT_EQ(scenario.at("policies").size(), 2u);
+  for (const json& policy : scenario.at("policies")) {
+    EXPECT_GT(policy.at("replayed_s"), 0) << policy;
+  }
+  const Outcome replayed = run({bin("fallow-sim"), "replay", out() + "/small.trace", "--memory",
+                                "12M", "--json", "--policies", "greedy,no-tmem"});
+  ASSERT_EQ(replayed.exit_code, 0) << replayed.err;
+  const json policies = json::parse(replayed.out).at("policies");
+  EXPECT_EQ(policies.at(0).at("policy"), "greedy");
+  EXPECT_EQ(policies.at(0).at("clients").size(), 3u);
+  EXPECT_LT(policies.at(0).at("refaults"), policies.at(1).at("refaults"));
+  const Outcome none = run({bin("fallow-lab"), "agree", folder_.path()});
+  EXPECT_EQ(none.exit_code, 2);
+  EXPECT_THAT(none.err, HasSubstr("--record"));
+}
+
 TEST_F(LabScenario, goesOnWhereItWas) {
   ASSERT_EQ(run_lab("greedy").exit_code, 0);
   const std::string runs = read_file(out() + "/runs.jsonl");

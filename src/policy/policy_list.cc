@@ -1,10 +1,10 @@
-#include "lab/policy_list.h"
+#include "policy/policy_list.h"
 
 #include <algorithm>
 
 #include "policy/policy.h"
 
-namespace fallow::lab {
+namespace fallow::policy {
 namespace {
 
 // "threshold=64" goes on from the policy before it; "smart-alloc:P=2" does not.
@@ -32,7 +32,7 @@ std::vector<std::string> split(std::string_view list) {
 Result<std::vector<std::string>> parse_policies(std::string_view list) {
   std::vector<std::string> specs;
   for (const std::string& piece : split(list)) {
-    const auto policy = policy::make_policy(piece);
+    const auto policy = make_policy(piece);
     if (!policy) {
       return policy.error();
     }
@@ -45,4 +45,22 @@ Result<std::vector<std::string>> parse_policies(std::string_view list) {
   return specs;
 }
 
-}  // namespace fallow::lab
+const std::vector<std::string>& tried_policies() {
+  static const std::vector<std::string> all = {
+      "no-tmem",
+      "greedy",
+      "static-alloc",
+      "reconf-static",
+      "smart-alloc:P=0.25,threshold=64",
+      "smart-alloc:P=0.75,threshold=64",
+      "smart-alloc:P=1,threshold=64",
+      "smart-alloc:P=2,threshold=64",
+      "smart-alloc:P=4,threshold=64",
+      "smart-alloc:P=6,threshold=64",
+      "smart-alloc:P=10,threshold=64",
+      "marginal",
+  };
+  return all;
+}
+
+}  // namespace fallow::policy

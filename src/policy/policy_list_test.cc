@@ -1,8 +1,8 @@
-#include "lab/policy_list.h"
+#include "policy/policy_list.h"
 
 #include <gtest/gtest.h>
 
-namespace fallow::lab {
+namespace fallow::policy {
 namespace {
 
 using Specs = std::vector<std::string>;
@@ -25,4 +25,4 @@ TEST(PolicyList, RefusesWhatIsNoPolicy) {
 }
 
 }  // namespace
-}  // namespace fallow::lab
+}  // namespace fallow::policy

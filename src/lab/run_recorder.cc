@@ -1,0 +1,58 @@
+#include "lab/run_recorder.h"
+
+#include <filesystem>
+
+namespace fallow::lab {
+
+RunRecorder::RunRecorder(const node::ControlClient& client, const Scenario& scenario,
+                         std::string path)
+    : client_(client), path_(std::move(path)), file_(path_), marks_(scenario) {}
+
+RunRecorder::~RunRecorder() {
+  join();
+  if (!whole_) {
+    std::error_code error;
+    std::filesystem::remove(path_, error);
+  }
+}
+
+void RunRecorder::join() {
+  stopped_ = true;
+  if (thread_.joinable()) {
+    thread_.join();
+  }
+}
+
+Status RunRecorder::start() {
+  auto begun = begun_.get_future();
+  thread_ = std::thread([this] {
+    bool told = false;
+    status_ = file_.record(client_, [&](const node::RecordedFigures& figures) {
+      if (!told) {
+        told = true;
+        started_ns_ = figures.started_ns;
+        begun_.set_value();
+      }
+      return stopped_.load();
+    });
+    if (!told) {
+      begun_.set_value();
+    }
+  });
+  begun.wait();
+  if (started_ns_ != 0) {
+    return {};
+  }
+  join();
+  return status_ ? failed("the daemon does not record") : status_;
+}
+
+Status RunRecorder::end() {
+  join();
+  FALLOW_TRY(status_);
+  FALLOW_TRY(file_.end(marks_.marks()));
+  whole_ = true;
+  return {};
+}
+
+}  // namespace fallow::lab

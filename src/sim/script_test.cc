@@ -1,0 +1,124 @@
+#include "sim/script.h"
+
+#include <gmock/gmock.h>
+
+namespace fallow::sim {
+namespace {
+
+using recording::Kind;
+using recording::MarkKind;
+using recording::Outcome;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+recording::Recording whole() {
+  recording::Recording recording;
+  recording.node = {.frames = 10, .interval_ns = 1'000'000'000};
+  recording.whole = true;
+  return recording;
+}
+
+std::vector<EventKind> kinds_of(const ScriptClient& client) {
+  std::vector<EventKind> kinds;
+  for (const Event& event : client.events) {
+    kinds.push_back(event.kind);
+  }
+  return kinds;
+}
+
+TEST(Script, partsClientsAndNumbersTheirPages) {
+  recording::Recording recording = whole();
+  recording.operations = {
+      {.at_ns = 1, .object = 5, .index = 100, .pool = 7, .client = 1},
+      {.at_ns = 2, .index = 8, .client = 2, .outcome = Outcome::kWithoutFrame},
+      {.at_ns = 3, .object = 5, .index = 100, .pool = 7, .client = 1, .kind = Kind::kGet},
+      {.at_ns = 4, .object = 6, .index = 100, .pool = 7, .client = 1},
+      {.at_ns = 5, .object = 5, .pool = 7, .client = 1, .kind = Kind::kFlushObject},
+      {.at_ns = 6, .pool = 7, .client = 1, .kind = Kind::kFlushPool},
+      {.at_ns = 7, .client = 1, .kind = Kind::kClientGone}};
+  recording.notes = {{.at_ns = 0, .client = 1, .name = "a"}};
+  const auto script = make_script(recording);
+  ASSERT_TRUE(script.ok()) << script.error().text;
+  ASSERT_EQ(script->clients.size(), 2u);
+  const ScriptClient& a = script->clients[0];
+  EXPECT_EQ(a.name, "a");
+  EXPECT_EQ(a.comes_ns, 0u);
+  EXPECT_THAT(kinds_of(a),
+              ElementsAre(EventKind::kPut, EventKind::kGet, EventKind::kPut, EventKind::kFlushGroup,
+                          EventKind::kFlushGroup, EventKind::kGone));
+  EXPECT_EQ(a.events[0].what, a.events[1].what);
+  EXPECT_NE(a.events[0].what, a.events[2].what);
+  EXPECT_THAT(a.places, ElementsAre(100, 100));
+  EXPECT_THAT(a.groups, ElementsAre(ElementsAre(0), ElementsAre(0, 1)));
+  EXPECT_EQ(script->clients[1].name, "client-2");
+  EXPECT_EQ(script->clients[1].events[0].kind, EventKind::kPutWithoutFrame);
+  EXPECT_THAT(script->doubts, IsEmpty());
+}
+
+TEST(Script, saysWhatARecordingLacks) {
+  recording::Recording recording = whole();
+  recording.whole = false;
+  recording.missing = 4;
+  recording.operations = {{.client = 1, .outcome = Outcome::kNot}};
+  const auto script = make_script(recording);
+  ASSERT_TRUE(script.ok());
+  EXPECT_THAT(script->doubts,
+              ElementsAre(HasSubstr("4 operations are missing"), HasSubstr("cut off"),
+                          HasSubstr("1 puts of processes were refused")));
+}
+
+TEST(Script, keepsWhatWasKnownOnceAndDropsWhatCannotBe) {
+  recording::Recording recording = whole();
+  const std::vector<recording::CurvePoint> curve = {{0, 1'000'000}, {10, 5}};
+  recording.notes = {{.at_ns = 1, .client = 1, .name = "a", .ram_limit_pages = 9, .curve = curve},
+                     {.at_ns = 2, .client = 1, .name = "a", .ram_limit_pages = 9, .curve = curve},
+                     {.at_ns = 3,
+                      .client = 1,
+                      .name = "a",
+                      .quota_min = 9,
+                      .quota_max = 1,
+                      .curve = {{5, 1}, {5, 1}}}};
+  const auto script = make_script(recording);
+  ASSERT_TRUE(script.ok());
+  EXPECT_EQ(script->curves.size(), 1u);
+  ASSERT_EQ(script->clients[0].known.size(), 2u);
+  EXPECT_EQ(script->clients[0].known[1].curve, Knowledge::kNoCurve);
+  EXPECT_EQ(script->clients[0].known[1].quota, policy::Quota{});
+  EXPECT_EQ(script->clients[0].ram_pages, 9u);
+}
+
+TEST(Script, placesMarksAmongTheOperations) {
+  recording::Recording recording = whole();
+  recording.operations = {{.at_ns = 10, .client = 1}, {.at_ns = 20, .client = 1}};
+  recording.notes = {{.client = 1, .name = "a"}};
+  recording.marks = {{.at_ns = 5, .id = 1, .kind = MarkKind::kBegin, .client = "a"},
+                     {.at_ns = 15, .id = 2, .kind = MarkKind::kPoint, .client = "a"},
+                     {.at_ns = 16, .id = 3, .kind = MarkKind::kStop, .client = "a", .after = {2}}};
+  const auto script = make_script(recording);
+  ASSERT_TRUE(script.ok()) << script.error().text;
+  // What came after it was stopped does not count.
+  EXPECT_THAT(kinds_of(script->clients[0]),
+              ElementsAre(EventKind::kMark, EventKind::kPut, EventKind::kMark));
+  EXPECT_EQ(script->clients[0].stop, 2u);
+  EXPECT_THAT(script->marks[2].after, ElementsAre(1));
+}
+
+TEST(Script, refusesWhatCannotBe) {
+  EXPECT_THAT(make_script(whole()).error().text, HasSubstr("holds no client"));
+  recording::Recording late = whole();
+  late.operations = {{.at_ns = UINT64_MAX, .client = 1}};
+  EXPECT_THAT(make_script(late).error().text, HasSubstr("longer than a week"));
+  recording::Recording before = whole();
+  before.marks = {{.id = 1, .client = "a", .after = {2}}, {.id = 2, .client = "a"}};
+  EXPECT_THAT(make_script(before).error().text, HasSubstr("comes later"));
+  recording::Recording twice = whole();
+  twice.marks = {{.id = 1, .client = "a"}, {.id = 1, .client = "a"}};
+  EXPECT_THAT(make_script(twice).error().text, HasSubstr("same number"));
+  recording::Recording stop = whole();
+  stop.marks = {{.id = 1, .kind = MarkKind::kStop, .client = "a"}};
+  EXPECT_THAT(make_script(stop).error().text, HasSubstr("waits for no mark"));
+}
+
+}  // namespace
+}  // namespace fallow::sim
