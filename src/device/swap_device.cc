@@ -9,6 +9,7 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "device/device_counters.h"
 #include "device/page_range.h"
 #include "device/segments.h"
 
@@ -35,23 +36,6 @@ std::uint64_t round_up_to_page(std::uint64_t byte) {
 bool changes_pages(Transfer::Kind kind) {
   return kind != Transfer::Kind::kRead && kind != Transfer::Kind::kSync;
 }
-
-}  // namespace
-
-struct SwapDevice::AtomicStatistics {
-  using Counter = std::atomic<std::uint64_t>;
-  Counter memory_reads{0}, backing_reads{0}, hole_reads{0};
-  Counter memory_writes{0}, backing_writes{0};
-  Counter discards{0}, demotions{0};
-  Counter backing_pages{0}, lost_pages{0}, io_errors{0};
-
-  // relaxed: one writer, and readers want no more than the number.
-  static void add(Counter& counter, std::uint64_t by = 1) {
-    counter.fetch_add(by, std::memory_order_relaxed);
-  }
-};
-
-namespace {
 
 Status check_size(std::uint64_t bytes) {
   if (bytes == 0 || bytes % kPageSize != 0 || bytes > kDeviceBytesMax) {
@@ -116,7 +100,7 @@ SwapDevice::SwapDevice(tmem::Store& store, ClientId client, PoolId pool, const C
       options_(options),
       map_(std::move(map)),
       demotion_time_ns_(clock.now_ns()),
-      counts_(std::make_unique<AtomicStatistics>()) {}
+      counts_(std::make_unique<DeviceCounters>()) {}
 
 SwapDevice::~SwapDevice() {
   CHECK(requests_in_flight_ == 0);
@@ -312,7 +296,7 @@ bool SwapDevice::step_flush(IoRequest* request) {
 bool SwapDevice::step_read(IoRequest* request) {
   const PageRange range = PageRange::at_cursor(*request);
   if (location(range.page) == PageLocation::kMemory && read_from_memory(request, range)) {
-    AtomicStatistics::add(counts_->memory_reads);
+    DeviceCounters::add(counts_->memory_reads);
     request->cursor += range.bytes;
     return true;
   }
@@ -325,7 +309,7 @@ bool SwapDevice::step_read(IoRequest* request) {
     case PageLocation::kHole: {
       static constexpr PageBuffer kZeros{};
       scatter(request->segments, range.request_at, kZeros.bytes, range.bytes);
-      AtomicStatistics::add(counts_->hole_reads);
+      DeviceCounters::add(counts_->hole_reads);
       break;
     }
     case PageLocation::kMemory:  // the pool should have it
@@ -373,7 +357,10 @@ bool SwapDevice::read_from_backing(IoRequest* request, std::uint64_t page) {
   do {
     ++transfer->page_count;
   } while (transfer->page_count < Transfer::kPagesMax && joins(page + transfer->page_count));
-  AtomicStatistics::add(counts_->backing_reads, transfer->page_count);
+  DeviceCounters::add(counts_->backing_reads, transfer->page_count);
+  if (reads_under_way_++ == 0) {
+    reads_since_ns_ = clock_.now_ns();
+  }
   for (std::uint64_t i = 0; i < transfer->page_count; ++i) {
     store_.record(recording::Kind::kRead, key_of(page + i), recording::Outcome::kDone);
   }
@@ -430,7 +417,7 @@ bool SwapDevice::put(std::uint64_t page, const std::byte* content) {
     return false;
   }
   set_location(page, PageLocation::kMemory);
-  AtomicStatistics::add(counts_->memory_writes);
+  DeviceCounters::add(counts_->memory_writes);
   return true;
 }
 
@@ -443,7 +430,7 @@ void SwapDevice::write_to_backing(IoRequest* request, std::uint64_t page,
   }
   std::memcpy(transfer->buffer + transfer->page_count * kPageSize, content, kPageSize);
   ++transfer->page_count;
-  AtomicStatistics::add(counts_->backing_writes);
+  DeviceCounters::add(counts_->backing_writes);
 }
 
 void SwapDevice::finish_write(Transfer* transfer, int error) {
@@ -510,7 +497,7 @@ void SwapDevice::finish_modify(Transfer* transfer) {
     part_done(request, IoStatus::kOk);
     return;
   }
-  AtomicStatistics::add(counts_->backing_writes);
+  DeviceCounters::add(counts_->backing_writes);
   transfer->kind = Transfer::Kind::kWrite;
   issue(transfer);
 }
@@ -563,7 +550,7 @@ bool SwapDevice::discard_whole_pages(IoRequest* request, std::uint64_t first, st
       store_.record(recording::Kind::kFlush, key_of(page), recording::Outcome::kDone);
     }
   }
-  AtomicStatistics::add(counts_->discards, count);
+  DeviceCounters::add(counts_->discards, count);
   if (in_backing && punch == nullptr) {
     issue_built();
     punch = built_ = start(Transfer::Kind::kPunch, request, first);
@@ -652,6 +639,9 @@ void SwapDevice::finished(Transfer* transfer, int error) {
   }
   switch (transfer->kind) {
     case Transfer::Kind::kRead:
+      if (--reads_under_way_ == 0) {
+        DeviceCounters::add(counts_->backing_wait_ns, clock_.now_ns() - reads_since_ns_);
+      }
       if (error == 0) {
         finish_read(transfer);
       }
@@ -759,7 +749,7 @@ void SwapDevice::finish_demotion(Transfer* transfer, int error) {
     set_location(transfer->first_page + i, PageLocation::kBacking);
     CHECK(store_.drop_demoted(key_of(transfer->first_page + i)));
   }
-  AtomicStatistics::add(counts_->demotions, transfer->page_count);
+  DeviceCounters::add(counts_->demotions, transfer->page_count);
 }
 
 void SwapDevice::set_location(std::uint64_t page, PageLocation now) {
@@ -768,11 +758,11 @@ void SwapDevice::set_location(std::uint64_t page, PageLocation now) {
     return;
   }
   map_.set(page, now);
-  const auto change = [&](PageLocation counted, AtomicStatistics::Counter& counter) {
+  const auto change = [&](PageLocation counted, DeviceCounters::Counter& counter) {
     if (before == counted) {
       counter.fetch_sub(1, std::memory_order_relaxed);
     } else if (now == counted) {
-      AtomicStatistics::add(counter);
+      DeviceCounters::add(counter);
     }
   };
   change(PageLocation::kBacking, counts_->backing_pages);
@@ -780,21 +770,7 @@ void SwapDevice::set_location(std::uint64_t page, PageLocation now) {
 }
 
 DeviceStatistics SwapDevice::statistics() const {
-  const auto read = [](const AtomicStatistics::Counter& counter) {
-    return counter.load(std::memory_order_relaxed);
-  };
-  DeviceStatistics result;
-  result.memory_reads = read(counts_->memory_reads);
-  result.backing_reads = read(counts_->backing_reads);
-  result.hole_reads = read(counts_->hole_reads);
-  result.memory_writes = read(counts_->memory_writes);
-  result.backing_writes = read(counts_->backing_writes);
-  result.discards = read(counts_->discards);
-  result.demotions = read(counts_->demotions);
-  result.backing_pages = read(counts_->backing_pages);
-  result.lost_pages = read(counts_->lost_pages);
-  result.io_errors = read(counts_->io_errors);
-  return result;
+  return counts_->read();
 }
 
 }  // namespace fallow

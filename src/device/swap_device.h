@@ -18,6 +18,7 @@
 
 namespace fallow {
 
+struct DeviceCounters;
 struct PageRange;
 
 inline constexpr std::uint64_t kDeviceBytesMax = std::uint64_t{1}
@@ -46,6 +47,8 @@ struct DeviceStatistics {
   std::uint64_t backing_pages = 0;  // in the backing store now
   std::uint64_t lost_pages = 0;     // a write of them failed: they answer with an error
   std::uint64_t io_errors = 0;      // operations of the backing store that failed
+  // Nanoseconds in which at least one read of the backing store was under way.
+  std::uint64_t backing_wait_ns = 0;
 };
 
 // Thread rule: as BlockDevice, one owner at a time; statistics() from any thread. The pool is the
@@ -183,8 +186,9 @@ class SwapDevice final : public BlockDevice {
   unsigned demotions_under_way_ = 0;           // transfers
   std::uint64_t pages_being_demoted_ = 0;      // in them
 
-  struct AtomicStatistics;
-  std::unique_ptr<AtomicStatistics> counts_;
+  std::unique_ptr<DeviceCounters> counts_;
+  std::uint64_t reads_under_way_ = 0;  // of the backing store
+  std::uint64_t reads_since_ns_ = 0;   // without a pause
 };
 
 }  // namespace fallow

@@ -165,6 +165,23 @@ TEST_F(SwapDeviceTest, wholeDevice_canBeDiscardedAtOnce) {
   EXPECT_EQ(device_->statistics().backing_pages, 0u);
 }
 
+TEST_F(SwapDeviceTest, WaitForTheBackingStore_countsOnceHoweverManyReadsWait) {
+  store_->set_target(client_, 0);
+  write(0, pattern(2 * kPageSize, 1));
+  std::vector<std::byte> pages(2 * kPageSize);
+  Waiting first;
+  Waiting second;
+  submit(&first, IoOp::kRead, 0, kPageSize, pages.data());
+  clock_.advance_ns(1000);
+  submit(&second, IoOp::kRead, kPageSize, kPageSize, pages.data() + kPageSize);
+  clock_.advance_ns(200);
+  while (!first.status || !second.status) {
+    device_->poll();
+  }
+  EXPECT_EQ(device_->statistics().backing_wait_ns, 1200u);
+  EXPECT_EQ(device_->statistics().backing_reads, 2u);
+}
+
 TEST_F(SwapDeviceTest, failingRead_isAnErrorAndRecovers) {
   store_->set_target(client_, 0);
   write(0, pattern(kPageSize, 1));

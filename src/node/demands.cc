@@ -21,7 +21,9 @@ std::optional<policy::MissRatioCurve> curve_of(const MemoryReport& report) {
 }  // namespace
 
 DemandTotals demand_of(const DeviceStatistics& device) {
-  return {.backing_reads = device.backing_reads, .backing_pages = device.backing_pages};
+  return {.backing_reads = device.backing_reads,
+          .backing_wait_ns = device.backing_wait_ns,
+          .backing_pages = device.backing_pages};
 }
 
 std::optional<DemandTotals> demand_of(const MemoryReport& report) {
