@@ -12,6 +12,7 @@
 #include "base/units.h"
 #include "lab/agreement.h"
 #include "lab/campaign.h"
+#include "lab/findings.h"
 #include "lab/scenario_files.h"
 #include "lab/scenario_report.h"
 #include "lab/single_machine.h"

@@ -1,5 +1,4 @@
-// What the runs of a campaign say together: means, deviations, slowdowns, and what the document
-// found against what was found here.
+// What the runs of a campaign say together: means, deviations, slowdowns.
 #pragma once
 
 #include <cstdint>
@@ -70,13 +69,5 @@ double equal_share(const ScenarioSummary& scenario);
 std::vector<std::uint64_t> block_sizes(const ScenarioSummary& scenario);
 
 double jain_index(const std::vector<double>& values);
-
-// A sentence of 004, §2.4, or a promise of ours, and whether it holds here.
-struct Finding {
-  std::string text{};
-  enum class Verdict { kHolds, kFails, kUnknown } verdict = Verdict::kUnknown;
-  std::string figures{};
-};
-std::vector<Finding> findings(const std::vector<ScenarioSummary>& scenarios);
 
 }  // namespace fallow::lab

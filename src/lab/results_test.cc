@@ -1,4 +1,5 @@
 #include "lab/results.h"
+#include "lab/findings.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "lab/findings.h"
 #include "lab/results.h"
 
 namespace fallow::lab {
