@@ -1,6 +1,7 @@
 #include "policy/marginal.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <numeric>
 
@@ -113,11 +114,22 @@ class Speed {
   double running_ns_;
 };
 
-// What the VM's reads count for: its weight, and more the more of what it wants it was to have, so
-// that of equals one is served whole and frames do not go back and forth.
-double precedence(const VmStatistics& vm) {
+// Whether the VMs may hold more than there is, together: their targets do not say who is to have it
+// then.
+bool overcommitted(const NodeStatistics& statistics) {
+  std::uint64_t sum = 0;
+  for (const VmStatistics& vm : statistics.vms) {
+    sum += std::min(vm.target, statistics.total);
+  }
+  return sum > statistics.total;
+}
+
+// What the VM's reads count for: its weight, and more the more of what it wants it was to have, or
+// has, so that of equals one is served whole and frames do not go back and forth.
+double precedence(const VmStatistics& vm, bool by_use) {
   const std::uint64_t all = wanted(vm);
-  const double served = static_cast<double>(std::min(vm.target, all)) / static_cast<double>(all);
+  const std::uint64_t has = std::min(by_use ? vm.used : vm.target, all);
+  const double served = static_cast<double>(has) / static_cast<double>(all);
   const double weight = static_cast<double>(vm.quota.weight) / Quota::kWeightDefault;
   return weight * (1 + (Marginal::kStay - 1) * served);
 }
@@ -153,6 +165,7 @@ std::vector<Corner> gains_of(const VmStatistics& vm, const NodeStatistics& stati
 std::vector<Segment> segments_of(const NodeStatistics& statistics, Marginal::Goal goal) {
   std::vector<Segment> segments;
   const double mean_ns = mean_wait_ns(statistics);
+  const bool by_use = overcommitted(statistics);
   for (std::size_t i = 0; i < statistics.vms.size() && statistics.total > 0; ++i) {
     const VmStatistics& vm = statistics.vms[i];
     if (wanted(vm) == 0) {
@@ -161,7 +174,7 @@ std::vector<Segment> segments_of(const NodeStatistics& statistics, Marginal::Goa
     const std::vector<Corner> hull = gains_of(vm, statistics, goal, mean_ns);
     for (std::size_t corner = 1; corner < hull.size(); ++corner) {
       const std::uint64_t frames = hull[corner].frames - hull[corner - 1].frames;
-      const double gain = (hull[corner].saved - hull[corner - 1].saved) * precedence(vm);
+      const double gain = (hull[corner].saved - hull[corner - 1].saved) * precedence(vm, by_use);
       segments.push_back({i, frames, gain / static_cast<double>(frames)});
     }
   }
@@ -238,32 +251,91 @@ double saved_on(const std::vector<Corner>& hull, std::uint64_t frames) {
   return hull.back().saved;
 }
 
+std::uint64_t floor_of(const NodeStatistics& statistics, const VmStatistics& vm) {
+  return std::min(wanted(vm), statistics.total / (statistics.vms.size() * Marginal::kFloorParts));
+}
+
+std::uint64_t sum_of(const std::vector<std::uint64_t>& frames) {
+  return std::accumulate(frames.begin(), frames.end(), std::uint64_t{0});
+}
+
 // What each has before the rest is given out by worth.
 std::vector<std::uint64_t> first_of_all(const NodeStatistics& statistics, Marginal::Goal goal) {
   if (goal == Marginal::Goal::kWorstSlowdown) {
     return frames_for_the_slowest(statistics);
   }
-  std::vector<std::uint64_t> targets;
-  const std::uint64_t floor = statistics.total / (statistics.vms.size() * Marginal::kFloorParts);
+  std::vector<std::uint64_t> frames;
   for (const VmStatistics& vm : statistics.vms) {
-    targets.push_back(std::min(wanted(vm), floor));
+    frames.push_back(floor_of(statistics, vm));
   }
-  return targets;
+  return frames;
+}
+
+// What each holds, but for what the floors of others take of it.
+std::vector<std::uint64_t> as_it_is(const NodeStatistics& statistics) {
+  std::vector<std::uint64_t> frames;
+  std::uint64_t above = 0;
+  for (const VmStatistics& vm : statistics.vms) {
+    const std::uint64_t floor = floor_of(statistics, vm);
+    frames.push_back(std::max(std::min(vm.used, statistics.total), floor));
+    above += frames.back() - floor;
+  }
+  const std::uint64_t sum = sum_of(frames);
+  const double part = sum <= statistics.total ? 0
+                                              : static_cast<double>(sum - statistics.total) /
+                                                    static_cast<double>(above);
+  for (std::size_t i = 0; i < frames.size(); ++i) {
+    const std::uint64_t its = frames[i] - floor_of(statistics, statistics.vms[i]);
+    frames[i] -=
+        std::min(its, static_cast<std::uint64_t>(std::ceil(part * static_cast<double>(its))));
+  }
+  return frames;
+}
+
+// What nobody has yet, by worth.
+std::vector<std::uint64_t> give_out(std::vector<std::uint64_t> frames, std::uint64_t total,
+                                    const std::vector<Segment>& segments) {
+  std::uint64_t left = total - sum_of(frames);
+  std::vector<std::uint64_t> paid_for = frames;
+  for (const Segment& segment : segments) {
+    const std::uint64_t paid = std::min(segment.frames, paid_for[segment.vm]);
+    paid_for[segment.vm] -= paid;
+    const std::uint64_t given = std::min(segment.frames - paid, left);
+    frames[segment.vm] += given;
+    left -= given;
+  }
+  return frames;
+}
+
+// How good that would be, by the goal.
+double value_of(const NodeStatistics& statistics, const std::vector<std::uint64_t>& frames,
+                Marginal::Goal goal) {
+  const double mean_ns = mean_wait_ns(statistics);
+  double sum = 0;
+  double least = 1;
+  for (std::size_t i = 0; i < frames.size(); ++i) {
+    const VmStatistics& vm = statistics.vms[i];
+    const double saved = wanted(vm) == 0 ? 1 : saved_on(hull_of(vm), frames[i]);
+    const double speed = Speed(vm, mean_ns).when(saved);
+    const double weight = static_cast<double>(vm.quota.weight) / Quota::kWeightDefault;
+    sum += weight * (goal == Marginal::Goal::kRefaults ? reads(vm) * saved : speed);
+    least = std::min(least, speed);
+  }
+  return goal == Marginal::Goal::kWorstSlowdown ? least : sum;
 }
 
 std::vector<Decision> by_worth(const NodeStatistics& statistics, Marginal::Goal goal) {
   const std::size_t count = statistics.vms.size();
-  std::vector<std::uint64_t> targets = first_of_all(statistics, goal);
-  std::uint64_t left =
-      statistics.total - std::accumulate(targets.begin(), targets.end(), std::uint64_t{0});
-  std::vector<std::uint64_t> paid_for = targets;
-  for (const Segment& segment : segments_of(statistics, goal)) {
-    const std::uint64_t paid = std::min(segment.frames, paid_for[segment.vm]);
-    paid_for[segment.vm] -= paid;
-    const std::uint64_t given = std::min(segment.frames - paid, left);
-    targets[segment.vm] += given;
-    left -= given;
+  const std::vector<Segment> segments = segments_of(statistics, goal);
+  std::vector<std::uint64_t> targets =
+      give_out(first_of_all(statistics, goal), statistics.total, segments);
+  const std::vector<std::uint64_t> kept =
+      give_out(as_it_is(statistics), statistics.total, segments);
+  if (value_of(statistics, targets, goal) <
+      Marginal::kGainLeast * value_of(statistics, kept, goal)) {
+    targets = kept;
   }
+  const std::uint64_t left = statistics.total - sum_of(targets);
   std::vector<Decision> decisions;
   for (std::size_t i = 0; i < count; ++i) {
     const std::string reason = reason_of(statistics.vms[i], targets[i]);

@@ -45,6 +45,9 @@ class Marginal final : public Policy {
   // So much more must the frames of a VM be worth to be taken from one that was to have all that it
   // wants: moving them costs writes and reads.
   static constexpr double kStay = 4;
+  // Frames that are held are taken from one VM for another only where what is to be gained becomes
+  // so many times what it is.
+  static constexpr double kGainLeast = 1.1;
   // Every VM gets this part of an equal share, if it wants it.
   static constexpr std::uint64_t kFloorParts = 8;
   // A VM that waits nearly always is taken to run for this part of the time.

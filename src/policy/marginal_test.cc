@@ -94,6 +94,25 @@ TEST(Marginal, servesOneOfEqualsWholeAndStaysWithIt) {
   EXPECT_EQ(much_later[1].target, 800u);
 }
 
+TEST(Marginal, leavesEqualsWhatTheyHaveWhereAllMightHaveAll) {
+  NodeStatistics statistics{900, {vm("a", 100, 700, 450, 350), vm("b", 800, 0, 450, 0)}};
+  for (VmStatistics& one : statistics.vms) {
+    one.target = 900;
+  }
+  EXPECT_EQ(Marginal().decide(statistics)[1].target, 800u);
+}
+
+TEST(Marginal, movesNothingThatIsHeldForALittle) {
+  const auto little =
+      Marginal().decide({900, {vm("a", 500, 300, 50, 40), vm("b", 400, 400, 50, 40)}});
+  EXPECT_EQ(little[0].target, 500u);
+  EXPECT_EQ(little[1].target, 400u);
+  // Both wait nearly always: one of them need not.
+  const auto much =
+      Marginal().decide({900, {vm("a", 500, 300, 900, 900), vm("b", 400, 400, 900, 900)}});
+  EXPECT_EQ(much[0].target, 800u);
+}
+
 TEST(Marginal, taxesWhatIsNotTouched) {
   const auto decisions =
       Marginal().decide({1000, {vm("idle", 900, 100, 0, 0), vm("works", 100, 500, 100, 900)}});
