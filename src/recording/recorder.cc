@@ -32,7 +32,7 @@ bool Recorder::start() {
 void Recorder::stop() {
   const std::lock_guard lock(mutex_);
   on_.store(false, std::memory_order_relaxed);
-  waiting_ = {};
+  std::vector<Operation>().swap(waiting_);  // with its memory
 }
 
 std::uint64_t Recorder::started_ns() const {
