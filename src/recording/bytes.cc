@@ -1,7 +1,5 @@
 #include "recording/bytes.h"
 
-#include <algorithm>
-
 namespace fallow::recording {
 namespace {
 
@@ -15,9 +13,16 @@ void ByteWriter::text(std::string_view text) {
   bytes_.append(kept);
 }
 
-std::string ByteReader::text() {
-  const auto size = number<std::uint16_t>();
-  return take(size) ? std::string(taken_) : std::string();
+void ByteReader::flag(bool& value) {
+  std::uint8_t byte = 0;
+  number(byte);
+  value = byte != 0;
+}
+
+void ByteReader::text(std::string& text) {
+  std::uint16_t size = 0;
+  number(size);
+  text = take(size) ? taken_ : std::string_view();
 }
 
 bool ByteReader::take(std::size_t bytes) {

@@ -4,9 +4,7 @@
 #include <xxhash.h>
 
 #include <algorithm>
-#include <fstream>
-#include <iterator>
-#include <set>
+#include <type_traits>
 
 #include "base/file.h"
 #include "recording/bytes.h"
@@ -61,105 +59,75 @@ std::string block(BlockKind kind, std::size_t entries, std::string_view raw) {
   return std::string(reinterpret_cast<const char*>(&head), sizeof head).append(body);
 }
 
-// One block for each so many.
-template <typename Entry, typename Encode>
-std::string blocks(BlockKind kind, std::span<const Entry> entries, std::size_t most,
-                   Encode encode) {
+// What a writer takes and a reader fills.
+template <typename Bytes, typename Entry>
+using Like = std::conditional_t<std::is_same_v<Bytes, ByteWriter>, const Entry, Entry>;
+
+// One block for each so many; `raw` makes bytes of them.
+template <typename Entry, typename Raw>
+std::string blocks(BlockKind kind, std::span<const Entry> entries, std::size_t most, Raw raw) {
   std::string all;
   for (std::size_t at = 0; at < entries.size(); at += most) {
     const auto some = entries.subspan(at, std::min(most, entries.size() - at));
-    ByteWriter writer;
-    for (const Entry& entry : some) {
-      encode(writer, entry);
-    }
-    all += block(kind, some.size(), writer.bytes());
+    all += block(kind, some.size(), raw(some));
   }
   return all;
 }
 
-void write(ByteWriter& writer, const ClientNote& note) {
-  writer.number(note.at_ns);
-  writer.number(note.client);
-  writer.text(note.name);
-  writer.number(static_cast<std::uint8_t>(note.is_disk));
-  writer.number(note.quota_min);
-  writer.number(note.quota_max);
-  writer.number(note.quota_weight);
-  writer.number(note.ram_limit_pages);
-  writer.number(note.resident_pages);
-  writer.number(note.faults_total);
-  writer.number(note.evictions_total);
-  const std::size_t points = std::min(note.curve.size(), kCurvePointsMax);
-  writer.number(static_cast<std::uint32_t>(points));
-  for (std::size_t i = 0; i < points; ++i) {
-    writer.number(note.curve[i].pages);
-    writer.number(note.curve[i].misses_per_million);
-  }
+// The fields of each kind of entry, in their order in the file. `bytes` is a writer or a reader.
+template <typename Bytes>
+void fields(Bytes& bytes, Like<Bytes, ClientNote>& note) {
+  bytes.number(note.at_ns);
+  bytes.number(note.client);
+  bytes.text(note.name);
+  bytes.flag(note.is_disk);
+  bytes.number(note.quota_min);
+  bytes.number(note.quota_max);
+  bytes.number(note.quota_weight);
+  bytes.number(note.ram_limit_pages);
+  bytes.number(note.resident_pages);
+  bytes.number(note.faults_total);
+  bytes.number(note.evictions_total);
+  bytes.list(note.curve, kCurvePointsMax, [&](auto& point) {
+    bytes.number(point.pages);
+    bytes.number(point.misses_per_million);
+  });
 }
 
-ClientNote read_note(ByteReader& reader) {
-  ClientNote note;
-  note.at_ns = reader.number<std::uint64_t>();
-  note.client = reader.number<std::uint32_t>();
-  note.name = reader.text();
-  note.is_disk = reader.number<std::uint8_t>() != 0;
-  note.quota_min = reader.number<std::uint64_t>();
-  note.quota_max = reader.number<std::uint64_t>();
-  note.quota_weight = reader.number<std::uint32_t>();
-  note.ram_limit_pages = reader.number<std::uint64_t>();
-  note.resident_pages = reader.number<std::uint64_t>();
-  note.faults_total = reader.number<std::uint64_t>();
-  note.evictions_total = reader.number<std::uint64_t>();
-  const auto points = reader.number<std::uint32_t>();
-  if (points > kCurvePointsMax) {
-    reader.spoil();
-  }
-  for (std::uint32_t i = 0; i < points && reader.ok(); ++i) {
-    const auto pages = reader.number<std::uint64_t>();
-    note.curve.push_back({pages, reader.number<std::uint32_t>()});
-  }
-  return note;
+template <typename Bytes>
+void fields(Bytes& bytes, Like<Bytes, Mark>& mark) {
+  bytes.number(mark.at_ns);
+  bytes.number(mark.id);
+  bytes.number(mark.kind);
+  bytes.text(mark.client);
+  bytes.number(mark.delay_ns);
+  bytes.list(mark.after, kAfterMax, [&](auto& id) { bytes.number(id); });
 }
 
-void write(ByteWriter& writer, const Mark& mark) {
-  writer.number(mark.at_ns);
-  writer.number(mark.id);
-  writer.number(mark.kind);
-  writer.text(mark.client);
-  writer.number(mark.delay_ns);
-  const std::size_t after = std::min(mark.after.size(), kAfterMax);
-  writer.number(static_cast<std::uint32_t>(after));
-  for (std::size_t i = 0; i < after; ++i) {
-    writer.number(mark.after[i]);
-  }
+template <typename Bytes>
+void fields(Bytes& bytes, Like<Bytes, NodeNote>& node) {
+  bytes.number(node.started_ns);
+  bytes.number(node.frames);
+  bytes.number(node.interval_ns);
+  bytes.text(node.policy);
+  bytes.text(node.version);
 }
 
-Mark read_mark(ByteReader& reader) {
-  Mark mark;
-  mark.at_ns = reader.number<std::uint64_t>();
-  mark.id = reader.number<std::uint32_t>();
-  const auto kind = reader.number<std::uint8_t>();
-  mark.kind = static_cast<MarkKind>(kind);
-  mark.client = reader.text();
-  mark.delay_ns = reader.number<std::uint64_t>();
-  const auto after = reader.number<std::uint32_t>();
-  if (kind >= kMarkKinds || after > kAfterMax || mark.id == 0) {
-    reader.spoil();
-  }
-  for (std::uint32_t i = 0; i < after && reader.ok(); ++i) {
-    mark.after.push_back(reader.number<std::uint32_t>());
-  }
-  return mark;
-}
-
-std::string bytes_of(const NodeNote& node) {
+template <typename Entry>
+std::string encoded(std::span<const Entry> entries) {
   ByteWriter writer;
-  writer.number(node.started_ns);
-  writer.number(node.frames);
-  writer.number(node.interval_ns);
-  writer.text(node.policy);
-  writer.text(node.version);
+  for (const Entry& entry : entries) {
+    fields(writer, entry);
+  }
   return writer.bytes();
+}
+
+bool plausible(const ClientNote& /*note*/) {
+  return true;
+}
+
+bool plausible(const Mark& mark) {
+  return static_cast<std::uint8_t>(mark.kind) < kMarkKinds && mark.id != 0;
 }
 
 bool plausible(const Operation& operation) {
@@ -240,29 +208,20 @@ class Parser {
     ByteReader reader(raw);
     switch (head.kind) {
       case BlockKind::kNode:
-        return take_node(reader);
+        fields(reader, recording_.node);
+        return reader.ok() && reader.left() == 0;
       case BlockKind::kOperations:
         return take_operations(head, raw);
       case BlockKind::kNotes:
-        return take_each(head, reader, recording_.notes, read_note);
+        return take_each(head, reader, recording_.notes);
       case BlockKind::kMarks:
-        return take_each(head, reader, recording_.marks, read_mark);
+        return take_each(head, reader, recording_.marks);
       case BlockKind::kEnd:
-        recording_.missing = reader.number<std::uint64_t>();
+        reader.number(recording_.missing);
         recording_.whole = reader.ok() && reader.left() == 0;
         return recording_.whole;
     }
     return false;
-  }
-
-  bool take_node(ByteReader& reader) {
-    NodeNote& node = recording_.node;
-    node.started_ns = reader.number<std::uint64_t>();
-    node.frames = reader.number<std::uint64_t>();
-    node.interval_ns = reader.number<std::uint64_t>();
-    node.policy = reader.text();
-    node.version = reader.text();
-    return reader.ok() && reader.left() == 0;
   }
 
   bool take_operations(const Head& head, std::string_view raw) {
@@ -274,14 +233,18 @@ class Parser {
     const std::size_t before = all.size();
     all.resize(before + head.entries);
     std::memcpy(all.data() + before, raw.data(), raw.size());
-    return std::all_of(all.begin() + static_cast<std::ptrdiff_t>(before), all.end(), plausible);
+    return std::all_of(all.begin() + static_cast<std::ptrdiff_t>(before), all.end(),
+                       [](const Operation& operation) { return plausible(operation); });
   }
 
   template <typename Entry>
-  static bool take_each(const Head& head, ByteReader& reader, std::vector<Entry>& all,
-                        Entry (*read)(ByteReader&)) {
+  static bool take_each(const Head& head, ByteReader& reader, std::vector<Entry>& all) {
     for (std::uint32_t i = 0; i < head.entries && reader.ok(); ++i) {
-      all.push_back(read(reader));
+      Entry& entry = all.emplace_back();
+      fields(reader, entry);
+      if (!plausible(entry)) {
+        return false;
+      }
     }
     return reader.ok() && reader.left() == 0 && all.size() <= kNotesMax;
   }
@@ -305,27 +268,22 @@ std::string block_of(std::uint32_t kind, std::uint32_t entries, std::string_view
 }
 
 std::string beginning_of(const NodeNote& node) {
-  return std::string(kMagic) + block(BlockKind::kNode, 1, bytes_of(node));
+  return std::string(kMagic) + block(BlockKind::kNode, 1, encoded(std::span(&node, 1)));
 }
 
 std::string blocks_of(std::span<const Operation> operations) {
-  std::string all;
-  for (std::size_t at = 0; at < operations.size(); at += kOperationsPerBlock) {
-    const auto some = operations.subspan(at, std::min(kOperationsPerBlock, operations.size() - at));
-    all += block(BlockKind::kOperations, some.size(),
-                 {reinterpret_cast<const char*>(some.data()), some.size_bytes()});
-  }
-  return all;
+  const auto raw = [](std::span<const Operation> some) {
+    return std::string_view(reinterpret_cast<const char*>(some.data()), some.size_bytes());
+  };
+  return blocks(BlockKind::kOperations, operations, kOperationsPerBlock, raw);
 }
 
 std::string blocks_of(std::span<const ClientNote> notes) {
-  return blocks(BlockKind::kNotes, notes, kNotesPerBlock,
-                [](ByteWriter& writer, const ClientNote& note) { write(writer, note); });
+  return blocks(BlockKind::kNotes, notes, kNotesPerBlock, encoded<ClientNote>);
 }
 
 std::string blocks_of(std::span<const Mark> marks) {
-  return blocks(BlockKind::kMarks, marks, kMarksPerBlock,
-                [](ByteWriter& writer, const Mark& mark) { write(writer, mark); });
+  return blocks(BlockKind::kMarks, marks, kMarksPerBlock, encoded<Mark>);
 }
 
 std::string end_of(std::uint64_t missing) {
