@@ -5,7 +5,7 @@
 
 #include "base/check.h"
 #include "base/log.h"
-#include "policy/marginal.h"
+#include "policy/outlook.h"
 
 namespace fallow::node {
 namespace {

@@ -4,8 +4,8 @@
 #include <cstdio>
 
 #include "base/text.h"
-#include "policy/marginal.h"
 #include "policy/miss_ratio_curve.h"
+#include "policy/outlook.h"
 
 namespace fallow::node {
 namespace {

@@ -15,8 +15,8 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 
+#include "policy/outlook.h"
 #include "policy/policy.h"
 #include "policy/smart_alloc.h"
 
@@ -24,10 +24,6 @@ namespace fallow::policy {
 
 class Marginal final : public Policy {
  public:
-  // What is to be least: the reads of backing stores, all VMs' slowdowns by their weights, or that
-  // of the VM that is slowed down most.
-  enum class Goal : std::uint8_t { kRefaults, kSlowdown, kWorstSlowdown };
-
   explicit Marginal(Goal goal = Goal::kSlowdown) : goal_(goal) {}
 
   // Everything while nobody is short; by worth where reads are known; by smart-alloc where too
@@ -40,8 +36,6 @@ class Marginal final : public Policy {
                                              std::uint64_t vm_count) const override;
   [[nodiscard]] std::string spec() const override;
 
-  // Fewer reads than this, of all VMs of late, say too little.
-  static constexpr double kReadsLeast = 64;
   // So much more must the frames of a VM be worth to be taken from one that was to have all that it
   // wants: moving them costs writes and reads.
   static constexpr double kStay = 4;
@@ -50,12 +44,8 @@ class Marginal final : public Policy {
   static constexpr double kGainLeast = 1.1;
   // Every VM gets this part of an equal share, if it wants it.
   static constexpr std::uint64_t kFloorParts = 8;
-  // A VM that waits nearly always is taken to run for this part of the time.
-  static constexpr double kRunningLeast = 0.02;
   // Smart-alloc's P as long as nothing better is known: that should not take long.
   static constexpr std::uint64_t kFallbackPercent = 10;
-  // How long a read of the backing store is taken to last where nobody says.
-  static constexpr double kWaitNs = 1e6;
 
  private:
   Goal goal_;
@@ -63,15 +53,6 @@ class Marginal final : public Policy {
 };
 
 // "refaults", "slowdown", "worst": the setting goal.
-Result<Marginal::Goal> parse_goal(std::string_view text);
-
-// A tenth of a target, and a page at least.
-constexpr std::uint64_t tenth_of(std::uint64_t target) {
-  return target < 10 ? 1 : target / 10;
-}
-
-// How many reads of the backing store, of late, a tenth more than that target would have saved, by
-// what marginal judges by; under any policy. Empty where the VM's reads are not known.
-std::optional<double> reads_saved_by_tenth(const VmStatistics& vm, std::uint64_t target);
+Result<Goal> parse_goal(std::string_view text);
 
 }  // namespace fallow::policy

@@ -35,9 +35,9 @@ Made make_smart_alloc(const Spec& spec) {
 }
 
 Made make_marginal(const Spec& spec) {
-  Marginal::Goal goal = Marginal::Goal::kSlowdown;
+  Goal goal = Goal::kSlowdown;
   for (const auto& [key, value] : spec.settings) {
-    const Result<Marginal::Goal> read = parse_goal(value);
+    const Result<Goal> read = parse_goal(value);
     FALLOW_TRY(read);
     goal = *read;
   }
