@@ -188,11 +188,17 @@ Result<std::unique_ptr<Guest>> ScenarioRun::start_machine_of(const VmPlan& vm) {
   return start_machine(loop_, settings);
 }
 
+// They come to the daemon in the order of the scenario, always: what a VM gets at first depends on
+// how many are there. Machines, whose disks are there before them, may boot side by side.
 Status ScenarioRun::start_guests() {
   for (const VmPlan& vm : scenario_.vms) {
-    auto guest = setting_.guest == GuestKind::kMachine ? start_machine_of(vm) : start_process(vm);
+    const bool machine = setting_.guest == GuestKind::kMachine;
+    auto guest = machine ? start_machine_of(vm) : start_process(vm);
     FALLOW_TRY(guest);
     guests_.push_back(*std::move(guest));
+    if (!machine) {
+      FALLOW_TRY(guests_.back()->wait_ready(kBootMsMax));
+    }
   }
   for (const auto& guest : guests_) {
     FALLOW_TRY(guest->wait_ready(kBootMsMax));
