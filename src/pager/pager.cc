@@ -7,15 +7,11 @@
 #include "base/check.h"
 #include "base/text.h"
 #include "base/units.h"
+#include "pager/pace.h"
 #include "pager/space.h"
 
 namespace fallow::pager {
 namespace {
-
-// A fault never waits while this much room is left, and the rest of RAM is used.
-std::int64_t low_mark(std::uint64_t ram_pages) {
-  return static_cast<std::int64_t>(std::clamp<std::uint64_t>(ram_pages / 32, 32, 1024));
-}
 
 constexpr std::uint64_t kForkGraceNs = 1'000'000'000;
 
@@ -38,7 +34,7 @@ Pager::Pager(const PagerOptions& options)
     : options_(options),
       slots_(file_pages_max(options.store)),
       ram_pages_(options.ram_pages),
-      room_low_(low_mark(options.ram_pages)),
+      room_low_(static_cast<std::int64_t>(low_mark(options.ram_pages))),
       resident_(options.ram_pages),
       monitor_(options.ram_pages),
       room_(static_cast<std::int64_t>(options.ram_pages)) {}
@@ -437,7 +433,7 @@ Status Pager::set_ram_pages(std::uint64_t pages) {
   const std::lock_guard lock(mutex_);
   room_ += static_cast<std::int64_t>(pages) - static_cast<std::int64_t>(ram_pages_);
   ram_pages_ = pages;
-  room_low_ = low_mark(pages);
+  room_low_ = static_cast<std::int64_t>(low_mark(pages));
   resident_.set_pages(pages);
   room_made_.notify_all();
   room_wanted_.notify_one();

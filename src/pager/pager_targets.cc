@@ -6,23 +6,15 @@
 #include <tuple>
 
 #include "base/text.h"
+#include "pager/pace.h"
 #include "pager/space.h"
 
 namespace fallow::pager {
 namespace {
 
 constexpr std::uint64_t kSecondNs = 1'000'000'000;
-constexpr std::uint64_t kTargetLookNs = 50'000'000;
 // After the daemon did not answer, for which pages wait meanwhile.
 constexpr std::uint64_t kTargetAwayNs = 10'000'000'000;
-// Room that is left alone, so that pages do not go to and fro.
-constexpr std::uint64_t kRoomLeast = 32;
-// While nothing could be moved.
-constexpr std::uint64_t kDemotionRestNs = 100'000'000;
-// Of pages that may be moved so many for each one that is: the oldest of them go.
-constexpr std::size_t kChoice = 4;
-// Pages that are looked at in one step, whatever they are.
-constexpr std::size_t kLooksMost = 32'768;
 
 }  // namespace
 
@@ -163,8 +155,9 @@ bool Pager::conclude_move(const Moving& one, bool there) {
 // A hand goes round over all pages; of what it finds in a step, those that have been away longest.
 std::vector<Pager::Moving> Pager::choose_old(std::size_t most) {
   std::vector<Moving> found;
-  std::size_t looks = kLooksMost;
-  for (std::size_t i = 0; i <= spaces_.size() && looks > 0 && found.size() < kChoice * most; ++i) {
+  std::size_t looks = kLooksPerStep;
+  for (std::size_t i = 0; i <= spaces_.size() && looks > 0 && found.size() < kChoicesPerMove * most;
+       ++i) {
     const auto at = spaces_.lower_bound(hand_.first);
     if (at == spaces_.end()) {
       hand_ = {0, 0};
@@ -172,7 +165,7 @@ std::vector<Pager::Moving> Pager::choose_old(std::size_t most) {
       hand_ = {at->first, 0};
     }
     const SpacePtr space = find_space(hand_.first);
-    if (space != nullptr && look_through(*space, found, looks, kChoice * most)) {
+    if (space != nullptr && look_through(*space, found, looks, kChoicesPerMove * most)) {
       hand_ = {hand_.first + 1, 0};
     }
   }

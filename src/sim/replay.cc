@@ -16,7 +16,7 @@ namespace {
 using recording::MarkKind;
 
 // What comes within this time of each other was asked for at once.
-constexpr std::uint64_t kTogetherNs = 10'000;
+constexpr std::uint64_t kTogetherNs = 50'000;
 constexpr std::size_t kTogetherMost = 256;
 
 class Replay {

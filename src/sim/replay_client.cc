@@ -1,51 +1,25 @@
 #include "sim/replay_client.h"
 
 #include <algorithm>
-#include <array>
 
 #include "base/units.h"
+#include "device/swap_device.h"
+#include "pager/pace.h"
+#include "pager/page_file.h"
+#include "pager/page_store.h"
 
 namespace fallow::sim {
 namespace {
 
-// As the pager has them (src/pager/pager_targets.cc, pager_evictions.cc, page_store.cc, pager.cc).
 constexpr std::uint64_t kSecondNs = 1'000'000'000;
-constexpr std::uint64_t kTargetLookNs = 200'000'000;
-constexpr std::uint64_t kDiskLookNs = 20'000'000;
-constexpr std::uint64_t kDemotionRestNs = 100'000'000;
-constexpr std::uint64_t kRoomLeast = 32;
-constexpr std::size_t kBatch = 256;
-constexpr std::uint32_t kApartMost = 9;
-constexpr std::size_t kChoice = 4;
-constexpr std::size_t kLooksMost = 32'768;
 
-std::uint64_t writes_most(const ScriptClient& client) {
-  const std::uint64_t low = std::clamp<std::uint64_t>(client.ram_pages / 32, 32, 1024);
-  return 2 * low;
-}
-
-// How far apart the places of a request may lie. 1: next to each other. More where most of them lie
-// evenly apart: the pager brings the pages of a stream in together where they lie as far apart as
-// in memory, and reads over what is between them. Fewer than three could be that by chance.
-std::uint32_t stride_of(const std::vector<std::uint32_t>& places) {
-  std::array<std::size_t, kApartMost + 1> counts{};
-  for (std::size_t i = 1; i < places.size(); ++i) {
-    const std::uint32_t apart = places[i] - places[i - 1];
-    ++counts[apart <= kApartMost ? apart : 0];
-  }
-  const auto most = std::max_element(counts.begin() + 1, counts.end());
-  const bool stream = places.size() >= 3 && *most * 3 >= (places.size() - 1) * 2;
-  return stream ? static_cast<std::uint32_t>(most - counts.begin()) : 1;
-}
-
+// How far from the first of the places in the file, which rise, one request goes: over at most so
+// many between two that nobody wants.
 std::size_t end_of_request(const std::vector<std::uint32_t>& places, std::size_t begin,
-                           std::uint32_t stride) {
-  const auto goes_on = [&](std::size_t i) {
-    const std::uint32_t apart = places[i] - places[i - 1];
-    return apart <= 1 || apart == stride;
-  };
+                           std::uint32_t bridge_most) {
   std::size_t end = begin + 1;
-  while (end < places.size() && goes_on(end) && places[end] - places[begin] < kBatch) {
+  while (end < places.size() && places[end] - places[end - 1] <= bridge_most + 1 &&
+         places[end] - places[begin] < pager::PageFile::kRunMost) {
     ++end;
   }
   return end;
@@ -59,7 +33,7 @@ ReplayClient::ReplayClient(const ScriptClient& script, const ClientSettings& set
       settings_(settings),
       memory_(memory),
       id_(id),
-      writes_most_(writes_most(script)),
+      writes_most_(2 * pager::low_mark(script.ram_pages)),
       pages_(script.places.size()),
       disk_(settings.backing) {}
 
@@ -250,7 +224,8 @@ void ReplayClient::place_in_file() {
   }
 }
 
-// Pages next to each other are one request. Returns when the last one is done.
+// Pages next to each other are one request, and so are those that a pager reads which are near.
+// Returns when the last one is done.
 std::uint64_t ReplayClient::transfer(const std::vector<std::uint32_t>& pages, Transfer what,
                                      std::uint64_t now_ns) {
   std::vector<std::uint32_t> places;
@@ -261,10 +236,10 @@ std::uint64_t ReplayClient::transfer(const std::vector<std::uint32_t>& pages, Tr
     }
   }
   std::sort(places.begin(), places.end());
-  const bool prefetches = what == Transfer::kRead && !script_.is_disk;
-  const std::uint32_t stride = prefetches ? stride_of(places) : 1;
+  const bool bridges = what == Transfer::kRead && !script_.is_disk;
+  const std::uint32_t bridge_most = bridges ? pager::PageLink::kBridgeMost : 0;
   for (std::size_t i = 0; i < places.size();) {
-    const std::size_t end = end_of_request(places, i, stride);
+    const std::size_t end = end_of_request(places, i, bridge_most);
     now_ns = disk_.done_ns(now_ns, std::uint64_t{places[i]} * kPageSize,
                            (std::uint64_t{places[end - 1]} - places[i] + 1) * kPageSize);
     ++figures_.backing_requests;
@@ -310,9 +285,9 @@ std::uint64_t ReplayClient::follow_target(std::uint64_t now_ns) {
 }
 
 void ReplayClient::look_at_target(std::uint64_t now_ns) {
-  next_look_ns_ = now_ns + (script_.is_disk ? kDiskLookNs : kTargetLookNs);
+  next_look_ns_ = now_ns + (script_.is_disk ? SwapDevice::kDemotionPeriodNs : pager::kTargetLookNs);
   const std::uint64_t room = memory_.room(id_);
-  offers_ = room > kRoomLeast ? room - kRoomLeast : 0;
+  offers_ = room > pager::kRoomLeast ? room - pager::kRoomLeast : 0;
   excess_ = settings_.demotion_pages_per_second > 0 ? memory_.excess(id_) : 0;
 }
 
@@ -320,7 +295,8 @@ void ReplayClient::look_at_target(std::uint64_t now_ns) {
 void ReplayClient::demote(std::uint64_t now_ns) {
   tmem::Counters& counters = memory_.counters(id_);
   std::uint64_t moved = 0;
-  for (const std::uint32_t number : choose_old(std::min<std::uint64_t>(kBatch, excess_))) {
+  for (const std::uint32_t number :
+       choose_old(std::min<std::uint64_t>(pager::PageLink::kBuffers, excess_))) {
     Page& page = pages_[number];
     const bool in_ram = page.in_ram;
     take_page_out(page);
@@ -335,15 +311,15 @@ void ReplayClient::demote(std::uint64_t now_ns) {
   place_in_file();
   write_backing(now_ns);
   const std::uint64_t rest_ns =
-      moved > 0 ? moved * kSecondNs / settings_.demotion_pages_per_second : kDemotionRestNs;
+      moved > 0 ? moved * kSecondNs / settings_.demotion_pages_per_second : pager::kDemotionRestNs;
   next_demotion_ns_ = std::max(next_demotion_ns_, now_ns) + rest_ns;
 }
 
 // A hand goes round over all pages; of what it finds, those that have been away longest.
 std::vector<std::uint32_t> ReplayClient::choose_old(std::size_t most) {
   std::vector<std::uint32_t> found;
-  const std::size_t looks = std::min(kLooksMost, pages_.size());
-  for (std::size_t i = 0; i < looks && found.size() < kChoice * most; ++i) {
+  const std::size_t looks = std::min(pager::kLooksPerStep, pages_.size());
+  for (std::size_t i = 0; i < looks && found.size() < pager::kChoicesPerMove * most; ++i) {
     hand_ = hand_ + 1 < pages_.size() ? hand_ + 1 : 0;
     if (pages_[hand_].place == Place::kMemory) {
       found.push_back(hand_);
@@ -362,7 +338,7 @@ std::vector<std::uint32_t> ReplayClient::choose_old(std::size_t most) {
 
 node::DemandTotals ReplayClient::demand() const {
   return {.backing_reads = figures_.refaults,
-          .backing_wait_ns = script_.is_disk ? 0 : figures_.backing_wait_ns,
+          .backing_wait_ns = figures_.backing_wait_ns,
           .backing_pages = in_file_};
 }
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <random>
 
+#include "pager/page_store.h"
 #include "sim/outcome_text.h"
 
 namespace fallow::sim {
@@ -139,19 +140,22 @@ TEST(Replay, pagesThatLeftTogetherComeBackInOneRequest) {
   EXPECT_NEAR(outcome.total_s, 0.050 + kLatencyS, kNear);
 }
 
-// A stream's stride: what lies between them is read over.
-TEST(Replay, pagesEvenlyApartComeBackInOneRequest) {
+// As the pager reads over what is between them, where that is little.
+TEST(Replay, pagesNearEachOtherComeBackInOneRequest) {
   Stream stream(1);
   stream.put(1, 999, 0);
-  for (std::uint32_t page = 0; page < 60; ++page) {
+  for (std::uint32_t page = 0; page < 200; ++page) {
     stream.put(1, page, 1.0 + page / 1000.0);
   }
-  for (std::uint32_t page = 0; page < 60; page += 6) {
-    stream.get(1, page, 50.0 + page / 1000.0);
-  }
-  const Outcome outcome = outcome_of(stream, "greedy");
-  EXPECT_EQ(outcome.refaults, 10u);
-  EXPECT_EQ(outcome.clients[0].figures.backing_requests, 2u);
+  const auto requests_for = [&](std::uint32_t last) {
+    Stream with_gets = stream;
+    for (const std::uint32_t page : {0u, 7u, last}) {
+      with_gets.get(1, page, 50.0);
+    }
+    return outcome_of(with_gets, "greedy").clients[0].figures.backing_requests;
+  };
+  EXPECT_EQ(requests_for(7 + 1 + pager::PageLink::kBridgeMost), 2u);  // one out, one back
+  EXPECT_EQ(requests_for(7 + 2 + pager::PageLink::kBridgeMost), 3u);
 }
 
 TEST(Replay, pagesOfADiskHaveTheirOwnPlaces) {
