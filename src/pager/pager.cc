@@ -116,12 +116,15 @@ void Pager::remove_space(SpaceId id) {
   // Who evicts has the space in hand even where a write has called all its pages off, and reads its
   // memory, which must be answered for until then.
   room_made_.wait(lock, [&space] { return space->leaving == 0; });
+  lock.unlock();
+  source_->remove(space->faults);
+  // A fork that was read of before has been answered by now, from what is about to be forgotten.
+  std::shared_lock(filling_).unlock();
+  lock.lock();
   for (const PageTable::Span& span : space->table.all()) {
     forget_pages(lock, *space, span.begin, span.pages.size());
   }
   spaces_.erase(id);
-  lock.unlock();
-  source_->remove(space->faults);
 }
 
 void Pager::look_after_spaces() {
