@@ -335,7 +335,6 @@ bool SwapDevice::read_from_memory(IoRequest* request, const PageRange& range) {
   return true;
 }
 
-// Reads this page and those behind it that are in the backing store too.
 // Reads that kept coming would hold up a change of their pages for ever.
 bool SwapDevice::wanted_for_change(std::uint64_t page) const {
   const IoRequest* change = first_change_waiting_;
@@ -343,6 +342,7 @@ bool SwapDevice::wanted_for_change(std::uint64_t page) const {
          page * kPageSize < change->offset + change->length;
 }
 
+// Reads this page and those behind it that are in the backing store too.
 bool SwapDevice::read_from_backing(IoRequest* request, std::uint64_t page) {
   if (!transfers_.has_free() || wanted_for_change(page)) {
     return false;
@@ -359,7 +359,7 @@ bool SwapDevice::read_from_backing(IoRequest* request, std::uint64_t page) {
   } while (transfer->page_count < Transfer::kPagesMax && joins(page + transfer->page_count));
   DeviceCounters::add(counts_->backing_reads, transfer->page_count);
   if (reads_under_way_++ == 0) {
-    reads_since_ns_ = clock_.now_ns();
+    wait_counted_ns_ = clock_.now_ns();
   }
   for (std::uint64_t i = 0; i < transfer->page_count; ++i) {
     store_.record(recording::Kind::kRead, key_of(page + i), recording::Outcome::kDone);
@@ -633,15 +633,21 @@ void SwapDevice::issue(Transfer* transfer) {
   backing_->submit(&transfer->io);
 }
 
+// Up to now, so that it is known however long reads follow each other without a pause.
+void SwapDevice::count_wait() {
+  const std::uint64_t now_ns = clock_.now_ns();
+  DeviceCounters::add(counts_->backing_wait_ns, now_ns - wait_counted_ns_);
+  wait_counted_ns_ = now_ns;
+}
+
 void SwapDevice::finished(Transfer* transfer, int error) {
   if (error != 0 && transfer->kind != Transfer::Kind::kPunch) {
     note_error(*transfer, error);
   }
   switch (transfer->kind) {
     case Transfer::Kind::kRead:
-      if (--reads_under_way_ == 0) {
-        DeviceCounters::add(counts_->backing_wait_ns, clock_.now_ns() - reads_since_ns_);
-      }
+      --reads_under_way_;
+      count_wait();
       if (error == 0) {
         finish_read(transfer);
       }

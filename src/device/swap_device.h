@@ -147,6 +147,7 @@ class SwapDevice final : public BlockDevice {
                                      std::uint64_t page) const;
   void issue(Transfer* transfer);
   void issue_built();
+  void count_wait();
   void finished(Transfer* transfer, int error);
   void finish_read(Transfer* transfer);
   void finish_write(Transfer* transfer, int error);
@@ -188,7 +189,7 @@ class SwapDevice final : public BlockDevice {
 
   std::unique_ptr<DeviceCounters> counts_;
   std::uint64_t reads_under_way_ = 0;  // of the backing store
-  std::uint64_t reads_since_ns_ = 0;   // without a pause
+  std::uint64_t wait_counted_ns_ = 0;  // while there are any: up to when
 };
 
 }  // namespace fallow
