@@ -188,6 +188,17 @@ bool reap(pid_t program, std::optional<int>& exit_code) {
   }
 }
 
+// Those that the program has left behind: they are this process's children now.
+void signal_children(int signal) {
+  std::error_code none;
+  for (const fs::directory_entry& task : fs::directory_iterator("/proc/self/task", none)) {
+    std::ifstream children(task.path() / "children");
+    for (pid_t child = 0; children >> child;) {
+      ::kill(child, signal);
+    }
+  }
+}
+
 // Until the program and those that it has left behind have ended.
 int wait_for_end(pid_t program, const Signals& signals) {
   std::optional<int> exit_code;
@@ -199,7 +210,7 @@ int wait_for_end(pid_t program, const Signals& signals) {
     const bool from_terminal =
         about.si_code == SI_KERNEL && (signal == SIGINT || signal == SIGQUIT);
     if (signal > 0 && signal != SIGCHLD && !from_terminal) {
-      ::kill(exit_code ? -::getpgrp() : program, signal);
+      exit_code ? signal_children(signal) : static_cast<void>(::kill(program, signal));
     }
   }
   return exit_code.value_or(1);

@@ -394,6 +394,30 @@ TEST_F(Run, exitCodeIsThePrograms) {
   EXPECT_EQ(paged("12M", {bin("run_subject"), "signal"}).exit_code, 128 + SIGTERM);
 }
 
+// One that has a session of its own, as daemons do.
+TEST_F(Run, asksWhatTheProgramLeftBehindToEnd) {
+  Background program(command("12M", {find("sh"), "-c", "setsid sleep 1000 & echo left $!"}),
+                     file("log"));
+  const auto left = [&] {
+    const std::string log = read_file(file("log"));
+    const std::size_t at = log.find("left ");
+    return at == std::string::npos ? 0 : std::atoi(log.c_str() + at + 5);
+  };
+  const auto parent_of = [](pid_t pid) {
+    std::istringstream status(read_file("/proc/" + std::to_string(pid) + "/status"));
+    for (std::string word; status >> word;) {
+      if (word == "PPid:" && status >> word) {
+        return static_cast<pid_t>(std::stoi(word));
+      }
+    }
+    return pid_t{0};
+  };
+  ASSERT_TRUE(wait_until([&] { return left() > 0 && parent_of(left()) == program.pid(); }))
+      << read_file(file("log"));
+  EXPECT_EQ(program.end(SIGTERM), 0);
+  EXPECT_NE(::kill(left(), 0), 0);
+}
+
 TEST_F(Run, wrongUse_oneLineAndCode2) {
   const std::vector<std::vector<std::string>> wrong = {
       command("1K", {find("true")}),
