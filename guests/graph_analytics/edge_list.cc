@@ -67,8 +67,6 @@ std::variant<EdgeList, std::string> load_edges(const std::string& path, std::uin
   return renumbered(std::move(edges));
 }
 
-// Simon's process: a new vertex at regular intervals, and every other end of an edge is an end of
-// an edge before it, chosen evenly, so that who has many edges gets more.
 GraphShape graph_shape_within(std::uint64_t megabytes) {
   GraphShape shape;
   const std::uint64_t parts = small_part(megabytes);
@@ -77,6 +75,8 @@ GraphShape graph_shape_within(std::uint64_t megabytes) {
   return shape;
 }
 
+// Simon's process: a new vertex at regular intervals, and every other end of an edge is an end of
+// an edge before it, chosen evenly, so that who has many edges gets more.
 EdgeList generate_edges(std::uint64_t seed, const GraphShape& shape) {
   Random random(seed);
   EdgeList list{2, {{0, 1}}};
