@@ -88,6 +88,11 @@ Result<DiskSpeed> DiskSpeed::parse_numbers(std::string_view text) {
   return speed;
 }
 
+std::uint64_t DiskSpeed::bytes_per_latency() const {
+  return static_cast<std::uint64_t>(static_cast<double>(latency_ns_) / kSecondNs *
+                                    static_cast<double>(bytes_per_second_));
+}
+
 std::string DiskSpeed::spec() const {
   switch (kind_) {
     case Kind::kDisk:

@@ -22,6 +22,8 @@ class DiskSpeed {
   static Result<DiskSpeed> parse(std::string_view text);
 
   [[nodiscard]] bool emulated() const { return kind_ != Kind::kDisk; }
+  // How many bytes it moves while one more request would only begin. 0: not known.
+  [[nodiscard]] std::uint64_t bytes_per_latency() const;
   // What parse() takes.
   [[nodiscard]] std::string spec() const;
   // For people: "hdd (emulated)".

@@ -38,6 +38,14 @@ TEST(DiskSpeedTest, refusesWhatCannotBe) {
   }
 }
 
+TEST(DiskSpeedTest, saysHowMuchItMovesInTheTimeOfALatency) {
+  EXPECT_EQ(DiskSpeed::parse("hdd")->bytes_per_latency(), 960'000u);
+  EXPECT_EQ(DiskSpeed::parse("ssd")->bytes_per_latency(), 60'000u);
+  EXPECT_EQ(DiskSpeed().bytes_per_latency(), 0u);
+  EXPECT_EQ(DiskSpeed::parse("latency=1s,bandwidth=8G")->bytes_per_latency(),
+            std::uint64_t{8} << 30);
+}
+
 TEST(DiskModelTest, holdsNothingBackOnTheDiskThatIsThere) {
   DiskModel disk{DiskSpeed()};
   EXPECT_EQ(disk.done_ns(7, 0, 1 << 30), 7u);

@@ -6,7 +6,20 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "base/disk_speed.h"
+#include "base/units.h"
+
 namespace fallow::pager {
+
+// Pages of the file that may be read though nobody wants them, where another request would take
+// longer.
+inline constexpr std::uint32_t kBridgeMost = 128;
+inline constexpr std::uint32_t kBridgeUnknown = 32;  // of a disk whose speed is not known
+inline std::uint32_t bridge_most(const DiskSpeed& speed) {
+  return speed.emulated() ? static_cast<std::uint32_t>(std::min<std::uint64_t>(
+                                speed.bytes_per_latency() / kPageSize, kBridgeMost))
+                          : kBridgeUnknown;
+}
 
 // Between two looks at the target.
 inline constexpr std::uint64_t kTargetLookNs = 50'000'000;

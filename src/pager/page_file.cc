@@ -12,6 +12,7 @@
 
 #include "base/check.h"
 #include "base/units.h"
+#include "pager/pace.h"
 
 namespace fallow::pager {
 namespace {
@@ -83,6 +84,7 @@ PageFile::PageFile(UniqueFd file, const PageFileOptions& options, const Clock& c
     : file_(std::move(file)),
       pages_max_(options.bytes_max == 0 ? UINT64_MAX : options.bytes_max / kPageSize),
       emulated_(options.speed.emulated()),
+      bridge_most_(pager::bridge_most(options.speed)),
       clock_(clock),
       disk_(options.speed) {}
 
@@ -135,7 +137,6 @@ PageFile::Moved PageFile::read(std::uint32_t first, std::span<const iovec> pages
       });
   ++requests_;
   wait_out(begin_ns, first, moved.pages);
-  pages_read_ += moved.pages;
   read_ns_ += clock_.now_ns() - begin_ns;
   return moved;
 }

@@ -229,9 +229,13 @@ void PageLink::get(std::span<Transfer> transfers, std::size_t first,
         }
       });
   const auto read = [this](std::uint32_t from, std::span<const iovec> pages) {
-    return store_.file_->read(from, pages);
+    const PageFile::Moved moved = store_.file_->read(from, pages);
+    const auto wanted = [this](const iovec& page) { return page.iov_base != spare_.data(); };
+    store_.pages_read_ += static_cast<std::uint64_t>(std::count_if(
+        pages.begin(), pages.begin() + static_cast<std::ptrdiff_t>(moved.pages), wanted));
+    return moved;
   };
-  move_file(transfers, kBridgeMost, read);
+  move_file(transfers, store_.file_->bridge_most(), read);
   ready(transfers.size());
 }
 

@@ -44,6 +44,8 @@ class PageStore {
   // Whether the pages stay where they are for who comes next, when this is destroyed.
   void leave(bool leaves) { leaves_ = leaves; }
   [[nodiscard]] const PageFile& file() const { return *file_; }
+  // Of the file, as somebody wanted them.
+  [[nodiscard]] std::uint64_t pages_read() const { return pages_read_.load(); }
 
  private:
   friend class PageLink;
@@ -51,6 +53,7 @@ class PageStore {
 
   const std::unique_ptr<PageFile> file_;
   fallow_client* client_ = nullptr;  // nullptr: no daemon
+  std::atomic<std::uint64_t> pages_read_{0};
   bool leaves_ = false;
   fallow_pool pool_ = 0;
 };
@@ -65,9 +68,6 @@ struct Transfer {
 class PageLink {
  public:
   static constexpr std::size_t kBuffers = 256;
-  // Pages of the file that are read though nobody wants them, where another request would take
-  // longer.
-  static constexpr std::uint32_t kBridgeMost = 128;
 
   static Result<std::unique_ptr<PageLink>> open(PageStore& store);
   ~PageLink();

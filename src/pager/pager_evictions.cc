@@ -139,7 +139,7 @@ void Pager::look_at_use(Lock& lock, PageLink& link) {
     report.prefetched_total = counts_.prefetched;
     report.prefetch_hits_total = counts_.prefetch_hits;
     report.backing_pages = slots_.in_file();
-    report.backing_reads_total = store_->file().pages_read();
+    report.backing_reads_total = store_->pages_read();
     report.backing_wait_ns_total = store_->file().read_ns();
     lock.unlock();
     link.report(report);

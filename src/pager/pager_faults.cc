@@ -47,11 +47,11 @@ struct Pager::Filling {
 
   // Whether a page is to be had with the first one at little cost: of the file, where it lies near
   // that one, so that all are one request.
-  [[nodiscard]] bool takes_along(const Page& page) const {
+  [[nodiscard]] bool takes_along(const Page& page, std::uint32_t bridge_most) const {
     const Slot its = pages[0].page->slot;
     const std::uint32_t apart = page.slot > its ? page.slot - its : its - page.slot;
     return place_of(page.slot) == place_of(its) &&
-           (place_of(its) == Place::kFallow || apart <= PageLink::kBridgeMost);
+           (place_of(its) == Place::kFallow || apart <= bridge_most);
   }
 };
 
@@ -363,7 +363,7 @@ bool Pager::add_ahead(Space& space, Filling& filling, std::uint64_t number) {
   if (page == nullptr || page->state != wanted || room_ <= room_low_ / 2) {
     return false;
   }
-  if (!filling.zeros && !filling.takes_along(*page)) {
+  if (!filling.zeros && !filling.takes_along(*page, store_->file().bridge_most())) {
     return false;
   }
   --room_;

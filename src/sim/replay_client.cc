@@ -237,7 +237,7 @@ std::uint64_t ReplayClient::transfer(const std::vector<std::uint32_t>& pages, Tr
   }
   std::sort(places.begin(), places.end());
   const bool bridges = what == Transfer::kRead && !script_.is_disk;
-  const std::uint32_t bridge_most = bridges ? pager::PageLink::kBridgeMost : 0;
+  const std::uint32_t bridge_most = bridges ? pager::bridge_most(settings_.backing) : 0;
   for (std::size_t i = 0; i < places.size();) {
     const std::size_t end = end_of_request(places, i, bridge_most);
     now_ns = disk_.done_ns(now_ns, std::uint64_t{places[i]} * kPageSize,

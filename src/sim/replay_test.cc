@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <random>
 
-#include "pager/page_store.h"
+#include "pager/pace.h"
 #include "sim/outcome_text.h"
 
 namespace fallow::sim {
@@ -154,8 +154,9 @@ TEST(Replay, pagesNearEachOtherComeBackInOneRequest) {
     }
     return outcome_of(with_gets, "greedy").clients[0].figures.backing_requests;
   };
-  EXPECT_EQ(requests_for(7 + 1 + pager::PageLink::kBridgeMost), 2u);  // one out, one back
-  EXPECT_EQ(requests_for(7 + 2 + pager::PageLink::kBridgeMost), 3u);
+  const std::uint32_t bridged = pager::bridge_most(slow_disk().client.backing);
+  EXPECT_EQ(requests_for(7 + 1 + bridged), 2u);  // one out, one back
+  EXPECT_EQ(requests_for(7 + 2 + bridged), 3u);
 }
 
 TEST(Replay, pagesOfADiskHaveTheirOwnPlaces) {
