@@ -68,6 +68,12 @@ std::optional<Resident> MemoryMonitor::probe() {
   return page;
 }
 
+void MemoryMonitor::stayed(const Resident& page) {
+  if (std::find(sample_.begin(), sample_.end(), page) == sample_.end()) {
+    sample_.push_back(page);
+  }
+}
+
 void MemoryMonitor::report(fallow_memory_report& report) const {
   constexpr std::size_t kPoints = std::extent_v<decltype(fallow_memory_report::curve)>;
   report.working_set_pages = estimator_.working_set_pages() << shift_;

@@ -46,8 +46,8 @@ class MemoryMonitor {
   void came(const Resident& page);
   // A page to take out, up to kProbesMost times in a period; it may have left already.
   std::optional<Resident> probe();
-  // One that probe() gave is in RAM all the same.
-  void stayed(const Resident& page) { sample_.push_back(page); }
+  // One that probe() gave is in RAM all the same, or once more: with the stamp that it has now.
+  void stayed(const Resident& page);
   // Once a kAgePeriodNs.
   void age() { estimator_.age(kKept); }
 

@@ -60,6 +60,18 @@ TEST(MemoryMonitor, probesOnlyWhatItCounts) {
   EXPECT_LT(sampled, 1400);
 }
 
+TEST(MemoryMonitor, keepsInTheSampleWhatWasProbedInVain) {
+  MemoryMonitor monitor(1000);  // all pages
+  monitor.came(page(7));
+  const std::optional<Resident> probed = monitor.probe();
+  ASSERT_TRUE(probed);
+  const Resident again{probed->space, probed->stamp + 1, probed->address};
+  monitor.stayed(again);
+  monitor.stayed(again);  // once is enough
+  EXPECT_EQ(monitor.probe(), again);
+  EXPECT_FALSE(monitor.probe());
+}
+
 TEST(MemoryMonitor, writesATrace) {
   const TempDir folder;
   {

@@ -108,8 +108,8 @@ void Pager::probe(Lock& lock, PageLink& link, std::uint64_t now_ns) {
   for (const Resident& one : chosen) {
     const SpacePtr space = find_space(one.space);
     const Page* page = space != nullptr ? space->table.find(one.address) : nullptr;
-    if (page != nullptr && page->stamp == one.stamp && page->state == PageState::kResident) {
-      monitor_.stayed(one);
+    if (page != nullptr && page->state == PageState::kResident) {
+      monitor_.stayed({one.space, page->stamp, one.address});
     }
   }
   next_probes_ns_ =

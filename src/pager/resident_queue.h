@@ -19,6 +19,8 @@ struct Resident {
   std::uint32_t space;
   std::uint32_t stamp;
   std::uint64_t address;
+
+  bool operator==(const Resident&) const = default;
 };
 
 class ResidentQueue {
