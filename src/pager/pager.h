@@ -160,6 +160,7 @@ class Pager {
   struct Handler;
   struct Victim;
   struct Moving;
+  struct Removal;
   using SpacePtr = std::shared_ptr<Space>;
   using Lock = std::unique_lock<std::mutex>;
 
@@ -229,7 +230,9 @@ class Pager {
   void drop_content(Page& page);
   void drop_slot(Page& page);
   void take_over(Space& space, const Kept& range);
+  bool look_around(Lock& lock, PageLink& link);
   void look_at_removed();
+  void drop_given_back(Space& space, const Run& run);
   bool forget_pages(Lock& lock, Space& space, std::uint64_t begin, std::uint64_t pages);
   bool bring_in(Lock& lock, Space& space, std::uint64_t begin, std::uint64_t pages);
   void enqueue(Space& space, std::uint64_t address, Page& page);

@@ -60,10 +60,7 @@ struct Pager::Victim {
 void Pager::keep_room(PageLink& link) {
   Lock lock(mutex_);
   for (unsigned in_vain = 0; !stopping_;) {
-    look_at_use(lock, link);
-    look_at_removed();
-    look_at_target(lock, link);
-    const bool more = demote(lock, link);
+    const bool more = look_around(lock, link);
     if (room_ >= room_low_) {
       flush_dead(lock, link);
       const auto wanted = [&] { return more || stopping_ || room_ < room_low_; };
@@ -74,8 +71,7 @@ void Pager::keep_room(PageLink& link) {
     bool refused = false;
     while (!stopping_ && left > 0 && room_ < 2 * room_low_) {
       left = evict(lock, link, choose(), refused);
-      look_at_target(lock, link);
-      demote(lock, link);
+      look_around(lock, link);
     }
     in_vain = refused && left == 0 ? in_vain + 1 : 0;
     if (left == 0) {
@@ -86,6 +82,15 @@ void Pager::keep_room(PageLink& link) {
       exchanged_ = false;
     }
   }
+}
+
+// What is to be done from time to time, however short room is. True: more pages can be moved at
+// once.
+bool Pager::look_around(Lock& lock, PageLink& link) {
+  look_at_use(lock, link);
+  look_at_removed();
+  look_at_target(lock, link);
+  return demote(lock, link);
 }
 
 // Takes out pages to see whether they are used; only to the daemon, as one that comes back from a
@@ -153,26 +158,31 @@ void Pager::look_at_use(Lock& lock, PageLink& link) {
 void Pager::look_at_removed() {
   for (const auto& [id, space] : spaces_) {
     const std::uint64_t now_ns = clock_.now_ns();
-    if (space->removed.empty() || now_ns < space->removed_look_ns) {
-      continue;
+    bool looked = false;
+    for (; !space->removed.empty() && space->removed.front().look_ns <= now_ns; looked = true) {
+      drop_given_back(*space, space->removed.front().pages);
+      space->removed.pop_front();
     }
-    for (const Run& run : std::exchange(space->removed, {})) {
-      for (const PageTable::Span& span : space->table.within(run.begin, run.pages)) {
-        const std::vector<Run> there = space->access->present({span.begin, span.pages.size()});
-        auto at = there.begin();
-        for (Page& page : span.pages) {
-          const std::uint64_t address = span.address(page);
-          while (at != there.end() && address >= at->begin + at->pages * kPageSize) {
-            ++at;
-          }
-          const bool is_there = at != there.end() && address >= at->begin;
-          if (!is_there && page.state == PageState::kResident) {
-            drop_content(page);
-          }
-        }
+    if (looked) {
+      room_made_.notify_all();
+    }
+  }
+}
+
+void Pager::drop_given_back(Space& space, const Run& run) {
+  for (const PageTable::Span& span : space.table.within(run.begin, run.pages)) {
+    const std::vector<Run> there = space.access->present({span.begin, span.pages.size()});
+    auto at = there.begin();
+    for (Page& page : span.pages) {
+      const std::uint64_t address = span.address(page);
+      while (at != there.end() && address >= at->begin + at->pages * kPageSize) {
+        ++at;
+      }
+      const bool is_there = at != there.end() && address >= at->begin;
+      if (!is_there && page.state == PageState::kResident) {
+        drop_content(page);
       }
     }
-    room_made_.notify_all();
   }
 }
 
@@ -270,8 +280,8 @@ bool Pager::still_leaving(const Victim& victim) {
 // Whether the page may be on its way out by itself: it must not be saved then, or it would come
 // back with the content that was given up.
 bool Pager::being_removed(const Space& space, std::uint64_t address) {
-  return std::any_of(space.removed.begin(), space.removed.end(), [address](const Run& run) {
-    return address >= run.begin && address - run.begin < run.pages * kPageSize;
+  return std::any_of(space.removed.begin(), space.removed.end(), [address](const Removal& one) {
+    return address >= one.pages.begin && address - one.pages.begin < one.pages.pages * kPageSize;
   });
 }
 

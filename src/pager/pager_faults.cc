@@ -316,9 +316,7 @@ void Pager::on_removed(Space& space, std::uint64_t begin, std::uint64_t end) {
     }
   }
   if (space.shared_memory) {
-    space.removed_look_ns =
-        space.removed.empty() ? clock_.now_ns() + kRemovalNs : space.removed_look_ns;
-    space.removed.push_back({begin, pages});
+    space.removed.push_back({{begin, pages}, clock_.now_ns() + kRemovalNs});
   }
   room_made_.notify_all();
 }

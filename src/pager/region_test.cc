@@ -177,25 +177,17 @@ TEST(RegionTest, isReadAndWrittenByTheKernel) {
 TEST(RegionTest, readsZerosAfterMadviseDontneed) {
   const OwnedRegion region = make_with_file(2 * kMiB, 2 * kMiB);
   volatile std::uint64_t* memory = words(region);
-  std::size_t page = 0;
-  std::uint64_t left = 0;
-  do {
-    ++page;
-    left = statistics(region).evictions;
-    memory[page * kWords] = 5;
-    auto* at = static_cast<std::byte*>(fallow_region_memory(region.get())) + page * kPageSize;
-    ASSERT_EQ(::madvise(at, kPageSize, MADV_DONTNEED), 0);
-    // Once more with another one that no probe has taken out of RAM just then.
-  } while (memory[page * kWords] != 0 && statistics(region).evictions != left && page < 500);
-  EXPECT_EQ(memory[page * kWords], 0u);
-  memory[page * kWords] = 6;
-  EXPECT_EQ(memory[page * kWords], 6u);
+  memory[kWords] = 5;
+  auto* at = static_cast<std::byte*>(fallow_region_memory(region.get())) + kPageSize;
+  ASSERT_EQ(::madvise(at, kPageSize, MADV_DONTNEED), 0);
+  EXPECT_EQ(memory[kWords], 0u);
+  memory[kWords] = 6;
+  EXPECT_EQ(memory[kWords], 6u);
 }
 
 // Pages that were only read leave without being copied, but not what was given back since.
 TEST(RegionTest, keepsNothingOfPagesThatWereGivenBackBeforeTheyLeft) {
   constexpr std::size_t kGivenBack = 256;
-  constexpr std::uint64_t kProbesAtOnce = 32;
   const OwnedRegion region = make_with_file(8 * kMiB, kMiB);
   volatile std::uint64_t* memory = words(region);
   for (std::size_t page = 0; page < 2048; ++page) {
@@ -208,7 +200,7 @@ TEST(RegionTest, keepsNothingOfPagesThatWereGivenBackBeforeTheyLeft) {
   }
   ASSERT_EQ(::madvise(fallow_region_memory(region.get()), kGivenBack * kPageSize, MADV_DONTNEED),
             0);
-  const std::uint64_t probed = statistics(region).evictions - before + kProbesAtOnce;
+  const std::uint64_t left = statistics(region).evictions - before;
   ASSERT_EQ(fallow_region_set_ram_limit(region.get(), kMiB), 0);
   for (std::size_t page = kGivenBack; page < 2048; ++page) {
     ASSERT_EQ(memory[page * kWords], page + 1);
@@ -219,7 +211,7 @@ TEST(RegionTest, keepsNothingOfPagesThatWereGivenBackBeforeTheyLeft) {
     ASSERT_TRUE(word == 0 || word == page + 1);
     kept += word != 0;
   }
-  EXPECT_LE(kept, probed);  // what had left by then
+  EXPECT_LE(kept, left);  // by then
   EXPECT_EQ(statistics(region).failures, 0u);
 }
 

@@ -1,9 +1,17 @@
 // One address space as the pager has it. Private to this room.
 #pragma once
 
+#include <deque>
+
 #include "pager/pager.h"
 
 namespace fallow::pager {
+
+// Pages that may have been given back: to be looked at, but not before.
+struct Pager::Removal {
+  Run pages;
+  std::uint64_t look_ns;
+};
 
 struct Pager::Space {
   Space(SpaceId number, UserFault faults_of, bool shared, std::shared_ptr<PageAccess> by)
@@ -23,8 +31,7 @@ struct Pager::Space {
   unsigned held = 0;                 // nothing leaves while it is not 0
   std::size_t leaving = 0;           // pages that the thread that evicts has in hand, or had
   std::uint64_t rests_until_ns = 0;  // it did not let its pages go, and is left alone
-  std::vector<Run> removed;          // may have been given back: to be looked at, but not before
-  std::uint64_t removed_look_ns = 0;
+  std::deque<Removal> removed;       // in the order of their times
 };
 
 }  // namespace fallow::pager

@@ -215,6 +215,25 @@ TEST_F(VmmPager, givesBackWhileItIsInUse) {
   EXPECT_EQ(worker.end(), 0u) << pager.log();
 }
 
+// As a guest that reports free pages does: many announcements, one close behind the other.
+TEST_F(VmmPager, givesBackPageByPageWhileItIsInUse) {
+  Vmm vmm(kBytes);
+  PagerProcess pager(vmm.path(), with_file());
+  ASSERT_TRUE(vmm.hand_over(pager.socket())) << pager.log();
+  const std::size_t balloon = kBytes / 4;
+  Worker worker(vmm, balloon / kPageSize, (kBytes - balloon) / kPageSize, 6);
+  for (int round = 0; round < 3; ++round) {
+    fill(vmm.words(), 0, balloon / 8);
+    for (std::size_t at = 0; at < balloon; at += kPageSize) {
+      ASSERT_EQ(::madvise(vmm.memory() + at, kPageSize, MADV_REMOVE), 0);
+    }
+    for (std::size_t i = 0; i < balloon / 8; i += kWords / 2) {
+      ASSERT_EQ(vmm.words()[i], 0u) << "round " << round << " page " << i / kWords;
+    }
+  }
+  EXPECT_EQ(worker.end(), 0u) << pager.log();
+}
+
 TEST_F(VmmPager, killedAtAnyMoment_theNextOneGoesOn) {
   kill_all_the_while(with_file(), 15);
 }
