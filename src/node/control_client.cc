@@ -183,6 +183,7 @@ fallow::Status ControlClient::record(
   while (taken && !ended && reader->Read(&response)) {
     taken = take({.blocks = std::move(*response.mutable_blocks()),
                   .operations = response.operations(),
+                  .notes = response.notes(),
                   .missing = response.missing()});
     ended = !response.more() && stopped();
   }

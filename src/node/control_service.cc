@@ -209,6 +209,7 @@ class ControlService final : public v1::Control::Service {
       at += response.blocks().size();
       response.set_more(at < part.blocks.size());
       response.set_operations(response.more() ? 0 : part.operations);
+      response.set_notes(response.more() ? 0 : part.notes);
       if (!writer.Write(response)) {
         return false;
       }

@@ -42,6 +42,7 @@ class FakeRecording final : public RecordingSource {
     const auto operations = random_operations(++parts_ == 1 ? kLargePart : kSmallPart);
     return {.blocks = recording::blocks_of(operations),
             .operations = operations.size(),
+            .notes = 3,
             .missing = parts_};
   }
 
@@ -345,11 +346,31 @@ TEST_F(ControlServiceTest, Record_stoppedAmidAPart_endsBehindIt) {
   ASSERT_TRUE(recorded.ok()) << recorded.error().text;
   ASSERT_TRUE(file.end().ok());
   EXPECT_EQ(file.figures().operations, kLargePart);
+  EXPECT_FALSE(file.figures().full);
   const auto read = recording::read_recording(path);
   ASSERT_TRUE(read.ok()) << read.error().text;
   EXPECT_TRUE(read->whole);
   EXPECT_EQ(read->missing, 1u);
   EXPECT_TRUE(read->operations == random_operations(kLargePart));
+}
+
+TEST_F(ControlServiceTest, Record_moreThanIsRead_endsByItselfBefore) {
+  for (const RecordingLimits limits :
+       {RecordingLimits{.operations = kLargePart + 2 * kSmallPart}, RecordingLimits{.notes = 7}}) {
+    const std::string path = folder_.path() + "/run.trace";
+    RecordingFile file(path, limits);
+    const Status recorded =
+        file.record(ControlClient(path_), [](const RecordedFigures&) { return false; });
+    ASSERT_TRUE(recorded.ok()) << recorded.error().text;
+    ASSERT_TRUE(file.end().ok());
+    EXPECT_TRUE(file.figures().full);
+    EXPECT_EQ(file.figures().operations, kLargePart + 2 * kSmallPart);
+    EXPECT_EQ(file.figures().notes, 9u);
+    const auto read = recording::read_recording(path);
+    ASSERT_TRUE(read.ok()) << read.error().text;
+    EXPECT_TRUE(read->whole);
+    EXPECT_EQ(read->operations.size(), kLargePart + 2 * kSmallPart);
+  }
 }
 
 TEST_F(ControlServiceTest, Record_theTakersError_endsIt) {
