@@ -59,7 +59,7 @@ std::uint64_t ReplayClient::carry_out(std::span<const Event> events, std::uint64
         }
         break;
       case EventKind::kGone:
-        for (std::uint32_t page = 0; page < pages_.size(); ++page) {
+        for (const std::uint32_t page : script_.groups[event.what]) {
           flush(page);
         }
         memory_.remove_client(id_);

@@ -79,6 +79,7 @@ class ClientMaker {
         return;
       case Kind::kClientGone:
         event.kind = EventKind::kGone;
+        event.what = group_of(operation, client);
         client.events.push_back(event);
         return;
     }
@@ -87,31 +88,53 @@ class ClientMaker {
   }
 
  private:
+  using ObjectKey = std::pair<std::uint32_t, std::uint64_t>;  // with its pool
+
   std::uint32_t page_of(const Operation& operation, ScriptClient& client) {
     const Key key{operation.object, operation.pool, operation.index};
     const auto [at, added] = pages_.try_emplace(key, static_cast<std::uint32_t>(pages_.size()));
+    const std::uint32_t page = at->second;
     if (added) {
       client.places.push_back(operation.index);
-      by_object_[{operation.pool, operation.object}].push_back(at->second);
+      used_.push_back(false);
     }
-    return at->second;
+    if (!used_[page]) {
+      used_[page] = true;
+      used_by_object_[{operation.pool, operation.object}].push_back(page);
+    }
+    return page;
   }
 
+  // Those that were used since they were last in a group: the others are gone since then. So all
+  // groups together are no larger than what they are made of, however often a pool is flushed.
   std::uint32_t group_of(const Operation& operation, ScriptClient& client) {
+    const auto [begin, end] = objects_of(operation);
     std::vector<std::uint32_t> pages;
-    const bool all = operation.kind == Kind::kFlushPool;
-    auto at = by_object_.lower_bound({operation.pool, all ? 0 : operation.object});
-    for (; at != by_object_.end() && at->first.first == operation.pool &&
-           (all || at->first.second == operation.object);
-         ++at) {
+    for (auto at = begin; at != end; ++at) {
       pages.insert(pages.end(), at->second.begin(), at->second.end());
+    }
+    used_by_object_.erase(begin, end);
+    for (const std::uint32_t page : pages) {
+      used_[page] = false;
     }
     client.groups.push_back(std::move(pages));
     return static_cast<std::uint32_t>(client.groups.size() - 1);
   }
 
+  using Objects = std::map<ObjectKey, std::vector<std::uint32_t>>;
+  std::pair<Objects::iterator, Objects::iterator> objects_of(const Operation& operation) {
+    Objects& all = used_by_object_;
+    if (operation.kind == Kind::kClientGone) {
+      return {all.begin(), all.end()};
+    }
+    const bool pool = operation.kind == Kind::kFlushPool;
+    return {all.lower_bound({operation.pool, pool ? 0 : operation.object}),
+            all.upper_bound({operation.pool, pool ? UINT64_MAX : operation.object})};
+  }
+
   std::unordered_map<Key, std::uint32_t, KeyHash> pages_;
-  std::map<std::pair<std::uint32_t, std::uint64_t>, std::vector<std::uint32_t>> by_object_;
+  std::vector<bool> used_;  // by page: it is in `used_by_object_`
+  Objects used_by_object_;
 };
 
 class Maker {

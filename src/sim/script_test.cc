@@ -50,10 +50,36 @@ TEST(Script, partsClientsAndNumbersTheirPages) {
   EXPECT_EQ(a.events[0].what, a.events[1].what);
   EXPECT_NE(a.events[0].what, a.events[2].what);
   EXPECT_THAT(a.places, ElementsAre(100, 100));
-  EXPECT_THAT(a.groups, ElementsAre(ElementsAre(0), ElementsAre(0, 1)));
+  EXPECT_THAT(a.groups, ElementsAre(ElementsAre(0), ElementsAre(1), IsEmpty()));
   EXPECT_EQ(script->clients[1].name, "client-2");
   EXPECT_EQ(script->clients[1].events[0].kind, EventKind::kPutWithoutFrame);
   EXPECT_THAT(script->doubts, IsEmpty());
+}
+
+// However often what was put is flushed again.
+TEST(Script, groupsTakeNoMoreThanWhatWasUsed) {
+  constexpr std::uint32_t kPages = 2000;
+  recording::Recording recording = whole();
+  for (std::uint32_t i = 0; i < kPages; ++i) {
+    recording.operations.push_back({.object = i % 50, .index = i, .pool = i % 2, .client = 1});
+  }
+  for (const Kind kind : {Kind::kFlushObject, Kind::kFlushPool, Kind::kClientGone}) {
+    recording.operations.insert(recording.operations.end(), kPages,
+                                {.object = 4, .client = 1, .kind = kind});
+    recording.operations.push_back(recording.operations[4]);  // used again
+  }
+  const auto script = make_script(recording);
+  ASSERT_TRUE(script.ok()) << script.error().text;
+  const auto& groups = script->clients[0].groups;
+  ASSERT_EQ(groups.size(), 3 * kPages);
+  EXPECT_EQ(groups[0].size(), kPages / 50);
+  EXPECT_EQ(groups[kPages].size(), kPages / 2 - kPages / 50 + 1);
+  EXPECT_EQ(groups[2 * kPages].size(), kPages / 2 + 1);
+  std::size_t all = 0;
+  for (const auto& group : groups) {
+    all += group.size();
+  }
+  EXPECT_EQ(all, kPages + 2);
 }
 
 TEST(Script, saysWhatARecordingLacks) {
