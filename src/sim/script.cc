@@ -149,17 +149,14 @@ class Maker {
       script_.interval_ns = kIntervalDefaultNs;
     }
     for (const Operation& operation : recording_.operations) {
-      const std::size_t client = client_of(operation.client, operation.at_ns);
-      makers_[client].add(operation, script_.clients[client]);
+      const auto client = client_of(operation.client, operation.at_ns);
+      FALLOW_TRY(client);
+      makers_[*client].add(operation, script_.clients[*client]);
     }
-    take_notes();
+    FALLOW_TRY(take_notes());
     FALLOW_TRY(take_marks());
     if (script_.clients.empty()) {
       return invalid("the recording holds no client: record while some put and get");
-    }
-    if (script_.clients.size() > kClientsMost) {
-      return invalid("the recording holds more than " + std::to_string(kClientsMost) +
-                     " clients, which are not replayed");
     }
     take_doubts();
     return std::move(script_);
@@ -178,23 +175,31 @@ class Maker {
     return wrong ? invalid("the recording is longer than a week, which is not replayed") : Status();
   }
 
-  std::size_t add_client(const std::string& name, std::uint64_t at_ns) {
+  Result<std::size_t> add_client(const std::string& name, std::uint64_t at_ns) {
+    if (script_.clients.size() >= kClientsMost) {
+      return invalid("the recording holds more than " + std::to_string(kClientsMost) +
+                     " clients, which are not replayed");
+    }
     script_.clients.push_back({.name = name, .comes_ns = at_ns});
     makers_.emplace_back();
     return script_.clients.size() - 1;
   }
 
-  std::size_t client_of(std::uint32_t id, std::uint64_t at_ns) {
+  Result<std::size_t> client_of(std::uint32_t id, std::uint64_t at_ns) {
     const auto found = by_id_.find(id);
     if (found != by_id_.end()) {
       return found->second;
     }
-    return by_id_[id] = add_client("client-" + std::to_string(id), at_ns);
+    const auto added = add_client("client-" + std::to_string(id), at_ns);
+    FALLOW_TRY(added);
+    return by_id_[id] = *added;
   }
 
-  void take_notes() {
+  Status take_notes() {
     for (const recording::ClientNote& note : recording_.notes) {
-      ScriptClient& client = script_.clients[client_of(note.client, note.at_ns)];
+      const auto number = client_of(note.client, note.at_ns);
+      FALLOW_TRY(number);
+      ScriptClient& client = script_.clients[*number];
       client.name = note.name;
       client.is_disk = note.is_disk;
       client.comes_ns = std::min(client.comes_ns, note.at_ns);
@@ -207,6 +212,7 @@ class Maker {
         client.known.push_back(known);
       }
     }
+    return {};
   }
 
   static bool same(const Knowledge& a, const Knowledge& b) {
@@ -237,9 +243,9 @@ class Maker {
     }
     std::map<std::uint32_t, std::uint32_t> numbers;
     for (const recording::Mark& mark : recording_.marks) {
-      ScriptMark one{.kind = mark.kind,
-                     .client = client_named(mark.client, mark.at_ns),
-                     .delay_ns = mark.delay_ns};
+      const auto client = client_named(mark.client, mark.at_ns);
+      FALLOW_TRY(client);
+      ScriptMark one{.kind = mark.kind, .client = *client, .delay_ns = mark.delay_ns};
       for (const std::uint32_t id : mark.after) {
         const auto found = numbers.find(id);
         if (found == numbers.end()) {
@@ -260,7 +266,7 @@ class Maker {
     return {};
   }
 
-  std::size_t client_named(const std::string& name, std::uint64_t at_ns) {
+  Result<std::size_t> client_named(const std::string& name, std::uint64_t at_ns) {
     for (std::size_t i = 0; i < script_.clients.size(); ++i) {
       if (script_.clients[i].name == name) {
         return i;

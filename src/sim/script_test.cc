@@ -135,6 +135,18 @@ TEST(Script, refusesWhatCannotBe) {
   recording::Recording late = whole();
   late.operations = {{.at_ns = UINT64_MAX, .client = 1}};
   EXPECT_THAT(make_script(late).error().text, HasSubstr("longer than a week"));
+  recording::Recording many = whole();
+  for (std::uint32_t client = 0; client < 1024; ++client) {
+    many.operations.push_back({.client = client});
+  }
+  EXPECT_TRUE(make_script(many).ok());
+  recording::Recording noted = many;
+  noted.notes = {{.client = 1024, .name = "a"}};
+  EXPECT_THAT(make_script(noted).error().text, HasSubstr("more than 1024 clients"));
+  many.marks = {{.id = 1, .client = "a"}};
+  EXPECT_THAT(make_script(many).error().text, HasSubstr("more than 1024 clients"));
+  many.operations.push_back({.client = 1024});
+  EXPECT_THAT(make_script(many).error().text, HasSubstr("more than 1024 clients"));
   recording::Recording before = whole();
   before.marks = {{.id = 1, .client = "a", .after = {2}}, {.id = 2, .client = "a"}};
   EXPECT_THAT(make_script(before).error().text, HasSubstr("comes later"));
