@@ -5,6 +5,8 @@
 #include <tuple>
 #include <unordered_map>
 
+#include "base/text.h"
+
 namespace fallow::sim {
 namespace {
 
@@ -200,7 +202,9 @@ class Maker {
       const auto number = client_of(note.client, note.at_ns);
       FALLOW_TRY(number);
       ScriptClient& client = script_.clients[*number];
-      client.name = note.name;
+      if (check_name(note.name)) {  // else it is no daemon's, and may be meant for a terminal
+        client.name = note.name;
+      }
       client.is_disk = note.is_disk;
       client.comes_ns = std::min(client.comes_ns, note.at_ns);
       client.ram_pages = std::max(client.ram_pages, note.ram_limit_pages);
@@ -243,6 +247,9 @@ class Maker {
     }
     std::map<std::uint32_t, std::uint32_t> numbers;
     for (const recording::Mark& mark : recording_.marks) {
+      if (!check_name(mark.client)) {
+        return invalid("a mark of the recording is of a client whose name cannot be");
+      }
       const auto client = client_named(mark.client, mark.at_ns);
       FALLOW_TRY(client);
       ScriptMark one{.kind = mark.kind, .client = *client, .delay_ns = mark.delay_ns};

@@ -39,7 +39,7 @@ struct Knowledge {
 };
 
 struct ScriptClient {
-  std::string name{};
+  std::string name{};  // as check_name() has them
   bool is_disk = false;
   std::uint64_t comes_ns = 0;
   std::vector<Event> events{};

@@ -114,6 +114,24 @@ TEST(Script, keepsWhatWasKnownOnceAndDropsWhatCannotBe) {
   EXPECT_EQ(script->clients[0].ram_pages, 9u);
 }
 
+TEST(Script, keepsNamesThatADaemonGives) {
+  recording::Recording recording = whole();
+  recording.notes = {{.client = 1, .name = "vm-1.a_B"},
+                     {.client = 2, .name = "\x1b[2J"},
+                     {.client = 3, .name = std::string(300, 'a')},
+                     {.client = 4, .name = "b"},
+                     {.at_ns = 1, .client = 4, .name = "b\nb"}};
+  const auto script = make_script(recording);
+  ASSERT_TRUE(script.ok()) << script.error().text;
+  std::vector<std::string> names;
+  for (const ScriptClient& client : script->clients) {
+    names.push_back(client.name);
+  }
+  EXPECT_THAT(names, ElementsAre("vm-1.a_B", "client-2", "client-3", "b"));
+  recording.marks = {{.id = 1, .client = "\x1b[2J"}};
+  EXPECT_THAT(make_script(recording).error().text, HasSubstr("whose name cannot be"));
+}
+
 TEST(Script, placesMarksAmongTheOperations) {
   recording::Recording recording = whole();
   recording.operations = {{.at_ns = 10, .client = 1}, {.at_ns = 20, .client = 1}};
