@@ -7,7 +7,6 @@
 
 #include "base/clock.h"
 #include "base/text.h"
-#include "node/record_file.h"
 
 namespace fallow::cli {
 namespace {
@@ -74,6 +73,20 @@ class RecordProgress {
 
 }  // namespace
 
+std::string record_warnings(const node::RecordedFigures& figures) {
+  std::string text;
+  if (figures.full) {
+    text += "fallow: warning: the recording ended by itself at " +
+            std::to_string(figures.operations) + " operations, as a longer one is not replayed\n";
+  }
+  if (figures.missing > 0) {
+    text += "fallow: warning: " + std::to_string(figures.missing) +
+            " operations are missing, as they came faster than they could be written: a replay "
+            "will be off\n";
+  }
+  return text;
+}
+
 Result<std::string> record(const Command& command, const Streams& streams) {
   const SystemClock clock;
   const std::uint64_t begin_ns = clock.now_ns();
@@ -90,11 +103,7 @@ Result<std::string> record(const Command& command, const Streams& streams) {
   }
   FALLOW_TRY(file.end());
   const node::RecordedFigures& figures = file.figures();
-  if (figures.missing > 0) {
-    streams.err << "fallow: warning: " << figures.missing
-                << " operations are missing, as they came faster than they could be written: a "
-                   "replay will be off\n";
-  }
+  streams.err << record_warnings(figures);
   if (command.form == Form::kJson) {
     return nlohmann::json{{"file", command.file},
                           {"operations", figures.operations},

@@ -38,11 +38,7 @@ void refuse(int socket, int error, const char* text) {
 
 UniqueFd file_of(msghdr& header) {
   UniqueFd file;
-  if (cmsghdr* rights = CMSG_FIRSTHDR(&header); rights != nullptr) {
-    int fd = -1;
-    std::memcpy(&fd, CMSG_DATA(rights), sizeof fd);
-    file.reset(fd);
-  }
+  take_descriptors(header, [&file](UniqueFd one) { file = std::move(one); });
   return file;
 }
 
@@ -118,13 +114,12 @@ bool FakeDaemon::serve_peer(Peer& peer) {
 // Whether there was a message.
 bool FakeDaemon::answer(Peer& peer) {
   std::byte packet[ring::kControlBytesMax];
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))];
+  PassedDescriptors<1> passed;
   iovec part{packet, sizeof packet};
   msghdr header{};
   header.msg_iov = &part;
   header.msg_iovlen = 1;
-  header.msg_control = control;
-  header.msg_controllen = sizeof control;
+  passed.expect(header);
   const ssize_t got = ::recvmsg(peer.socket.get(), &header, MSG_CMSG_CLOEXEC);
   if (got <= 0) {
     if (got == 0 || errno != EAGAIN) {

@@ -170,7 +170,8 @@ Result<std::vector<QuotaView>> ControlClient::list_quotas() const {
   return quotas;
 }
 
-// The stream is read for as long as the daemon sends, which is some times a second.
+// The stream is read for as long as the daemon sends, which is some times a second. Amid a part it
+// is not ended: half a block would be left.
 fallow::Status ControlClient::record(
     const std::function<bool()>& stopped,
     const std::function<fallow::Status(const RecordedPart&)>& take) const {
@@ -182,8 +183,9 @@ fallow::Status ControlClient::record(
   while (taken && !ended && reader->Read(&response)) {
     taken = take({.blocks = std::move(*response.mutable_blocks()),
                   .operations = response.operations(),
+                  .notes = response.notes(),
                   .missing = response.missing()});
-    ended = stopped();
+    ended = !response.more() && stopped();
   }
   if (!taken || ended) {
     context.TryCancel();

@@ -40,8 +40,9 @@ class ControlClient {
   [[nodiscard]] Status clear_quota(const std::string& name) const;
   [[nodiscard]] Result<std::vector<QuotaView>> list_quotas() const;
 
-  // Records until `stopped()`, which is asked some times a second: each part goes to `take`, whose
-  // error ends it. The blocks behind each other are a recording's file, but for its end.
+  // Records until `stopped()`, which is asked some times a second, and never amid a block: each
+  // part goes to `take`, a large one piece by piece; an error of it ends the recording. The blocks
+  // behind each other are a recording's file, but for its end.
   [[nodiscard]] Status record(const std::function<bool()>& stopped,
                               const std::function<Status(const RecordedPart&)>& take) const;
 

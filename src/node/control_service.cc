@@ -202,15 +202,18 @@ class ControlService final : public v1::Control::Service {
   // False: nobody listens any more.
   static bool send(const RecordedPart& part, grpc::ServerWriter<v1::RecordResponse>& writer) {
     v1::RecordResponse response;
-    response.set_operations(part.operations);
-    for (std::size_t at = 0; at == 0 || at < part.blocks.size(); at += kPartBytesMax) {
-      response.set_missing(part.missing);
+    response.set_missing(part.missing);
+    std::size_t at = 0;
+    do {
       response.set_blocks(part.blocks.substr(at, kPartBytesMax));
+      at += response.blocks().size();
+      response.set_more(at < part.blocks.size());
+      response.set_operations(response.more() ? 0 : part.operations);
+      response.set_notes(response.more() ? 0 : part.notes);
       if (!writer.Write(response)) {
         return false;
       }
-      response.clear_operations();
-    }
+    } while (response.more());
     return true;
   }
 

@@ -8,16 +8,47 @@
 
 #include <fstream>
 #include <mutex>
+#include <random>
 #include <thread>
 
 #include "base/temp_dir.h"
 #include "node/control_client.h"
+#include "node/record_file.h"
 #include "recording/file.h"
 
 namespace fallow::node {
 namespace {
 
 using testing::HasSubstr;
+
+// Which do not get smaller when they are packed.
+std::vector<recording::Operation> random_operations(std::size_t count) {
+  std::mt19937_64 random(count);
+  std::vector<recording::Operation> all;
+  for (std::size_t i = 0; i < count; ++i) {
+    all.push_back({.at_ns = i, .object = random(), .index = static_cast<std::uint32_t>(random())});
+  }
+  return all;
+}
+
+// What is recorded of it: a large part, which takes several messages, and then small ones.
+constexpr std::size_t kLargePart = 250'000;
+constexpr std::size_t kSmallPart = 10;
+
+class FakeRecording final : public RecordingSource {
+ public:
+  [[nodiscard]] recording::NodeNote node() const override { return {.frames = 77}; }
+  RecordedPart take() override {
+    const auto operations = random_operations(++parts_ == 1 ? kLargePart : kSmallPart);
+    return {.blocks = recording::blocks_of(operations),
+            .operations = operations.size(),
+            .notes = 3,
+            .missing = parts_};
+  }
+
+ private:
+  std::uint64_t parts_ = 0;
+};
 
 // One VM, "a", and a memory of what was asked.
 class FakeNode final : public Operations {
@@ -104,19 +135,8 @@ class FakeNode final : public Operations {
     return PolicySwitch{spec, "greedy"};
   }
 
-  // Three parts of which the second is large.
   [[nodiscard]] Result<std::unique_ptr<RecordingSource>> record() override {
-    class Source final : public RecordingSource {
-      [[nodiscard]] recording::NodeNote node() const override { return {.frames = 77}; }
-      RecordedPart take() override {
-        ++parts_;
-        return {.blocks = std::string(parts_ == 1 ? 5 << 20 : 1, 'x'),
-                .operations = 10,
-                .missing = parts_};
-      }
-      std::uint64_t parts_ = 0;
-    };
-    return std::unique_ptr<RecordingSource>(std::make_unique<Source>());
+    return std::unique_ptr<RecordingSource>(std::make_unique<FakeRecording>());
   }
 
   [[nodiscard]] VmRequest asked() const {
@@ -307,10 +327,50 @@ TEST_F(ControlServiceTest, Record_overTheSocket_arrivesWholeUntilItIsStopped) {
                                                         return {};
                                                       });
   EXPECT_TRUE(recorded.ok()) << recorded.error().text;
-  EXPECT_EQ(operations, 30u);
-  const std::string beginning = recording::beginning_of({.frames = 77});
-  EXPECT_EQ(blocks.substr(0, beginning.size()), beginning);
-  EXPECT_EQ(blocks.size(), beginning.size() + (5 << 20) + 2);
+  EXPECT_EQ(operations, kLargePart + 2 * kSmallPart);
+  const std::string small = recording::blocks_of(random_operations(kSmallPart));
+  EXPECT_TRUE(blocks == recording::beginning_of({.frames = 77}) +
+                            recording::blocks_of(random_operations(kLargePart)) + small + small);
+}
+
+// Whoever stops it does so as soon as anything of the large part has come.
+TEST_F(ControlServiceTest, Record_stoppedAmidAPart_endsBehindIt) {
+  const std::string large = recording::blocks_of(random_operations(kLargePart));
+  ASSERT_GT(large.size(), std::size_t{2} << 20);
+  const std::string path = folder_.path() + "/run.trace";
+  RecordingFile file(path);
+  const std::uint64_t beginning = recording::beginning_of({.frames = 77}).size();
+  const Status recorded = file.record(ControlClient(path_), [&](const RecordedFigures& figures) {
+    return figures.bytes > beginning;
+  });
+  ASSERT_TRUE(recorded.ok()) << recorded.error().text;
+  ASSERT_TRUE(file.end().ok());
+  EXPECT_EQ(file.figures().operations, kLargePart);
+  EXPECT_FALSE(file.figures().full);
+  const auto read = recording::read_recording(path);
+  ASSERT_TRUE(read.ok()) << read.error().text;
+  EXPECT_TRUE(read->whole);
+  EXPECT_EQ(read->missing, 1u);
+  EXPECT_TRUE(read->operations == random_operations(kLargePart));
+}
+
+TEST_F(ControlServiceTest, Record_moreThanIsRead_endsByItselfBefore) {
+  for (const RecordingLimits limits :
+       {RecordingLimits{.operations = kLargePart + 2 * kSmallPart}, RecordingLimits{.notes = 7}}) {
+    const std::string path = folder_.path() + "/run.trace";
+    RecordingFile file(path, limits);
+    const Status recorded =
+        file.record(ControlClient(path_), [](const RecordedFigures&) { return false; });
+    ASSERT_TRUE(recorded.ok()) << recorded.error().text;
+    ASSERT_TRUE(file.end().ok());
+    EXPECT_TRUE(file.figures().full);
+    EXPECT_EQ(file.figures().operations, kLargePart + 2 * kSmallPart);
+    EXPECT_EQ(file.figures().notes, 9u);
+    const auto read = recording::read_recording(path);
+    ASSERT_TRUE(read.ok()) << read.error().text;
+    EXPECT_TRUE(read->whole);
+    EXPECT_EQ(read->operations.size(), kLargePart + 2 * kSmallPart);
+  }
 }
 
 TEST_F(ControlServiceTest, Record_theTakersError_endsIt) {

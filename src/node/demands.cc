@@ -5,11 +5,6 @@ namespace {
 
 constexpr std::uint64_t kReportNsMax = 5'000'000'000;
 
-// A client that has begun anew counts from 0.
-std::uint64_t risen(std::uint64_t before, std::uint64_t now) {
-  return now >= before ? now - before : now;
-}
-
 std::optional<policy::MissRatioCurve> curve_of(const MemoryReport& report) {
   std::vector<policy::MissRatioCurve::Point> points;
   for (const MissRatioPoint& point : report.curve) {

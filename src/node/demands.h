@@ -15,6 +15,12 @@
 
 namespace fallow::node {
 
+// By how much a count of a client's went up. The process behind it may be another one by now, which
+// counts from 0 again.
+constexpr std::uint64_t risen(std::uint64_t before, std::uint64_t now) {
+  return now >= before ? now - before : now;
+}
+
 // Of one client since it came, or since it began to count.
 struct DemandTotals {
   std::uint64_t backing_reads = 0;  // pages

@@ -51,14 +51,16 @@ class Node::Recording final : public RecordingSource {
     recorder_.take(taken_);
     operations_ += taken_.size();
     missing_ = recorder_.missing();
-    return {.blocks = recording::blocks_of(taken_) + recording::blocks_of(notes()),
+    const std::vector<recording::ClientNote> notes = new_notes();
+    return {.blocks = recording::blocks_of(taken_) + recording::blocks_of(notes),
             .operations = taken_.size(),
+            .notes = notes.size(),
             .missing = missing_};
   }
 
  private:
   // Of everybody once an interval, and in between of those that have just come.
-  std::vector<recording::ClientNote> notes() {
+  std::vector<recording::ClientNote> new_notes() {
     const std::uint64_t now_ns = recorder_.now_ns();
     const bool all = now_ns >= next_notes_ns_;
     if (all) {

@@ -2,8 +2,6 @@
 
 #include <fstream>
 
-#include "recording/file.h"
-
 namespace fallow::node {
 
 Status RecordingFile::append(const std::string& bytes) {
@@ -20,17 +18,21 @@ Status RecordingFile::append(const std::string& bytes) {
 
 Status RecordingFile::record(const ControlClient& client,
                              const std::function<bool(const RecordedFigures&)>& stopped) {
-  return client.record([&] { return stopped(figures_); },
-                       [&](const RecordedPart& part) -> Status {
-                         if (!begun_) {
-                           const auto beginning = recording::parse_recording(part.blocks);
-                           FALLOW_TRY(beginning);
-                           figures_.started_ns = beginning->node.started_ns;
-                         }
-                         figures_.operations += part.operations;
-                         figures_.missing = part.missing;
-                         return append(part.blocks);
-                       });
+  const auto ended = [&] {
+    figures_.full = figures_.operations >= limits_.operations || figures_.notes >= limits_.notes;
+    return stopped(figures_) || figures_.full;
+  };
+  return client.record(ended, [&](const RecordedPart& part) -> Status {
+    if (!begun_) {
+      const auto beginning = recording::parse_recording(part.blocks);
+      FALLOW_TRY(beginning);
+      figures_.started_ns = beginning->node.started_ns;
+    }
+    figures_.operations += part.operations;
+    figures_.notes += part.notes;
+    figures_.missing = part.missing;
+    return append(part.blocks);
+  });
 }
 
 Status RecordingFile::end(std::span<const recording::Mark> marks) {

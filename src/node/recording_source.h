@@ -12,6 +12,7 @@ namespace fallow::node {
 struct RecordedPart {
   std::string blocks{};
   std::uint64_t operations = 0;  // in them
+  std::uint64_t notes = 0;       // of clients, the same
   std::uint64_t missing = 0;     // dropped since the beginning, as nobody took them in time
 };
 

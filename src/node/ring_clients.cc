@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "node/demands.h"
 
 namespace fallow::node {
 namespace {
@@ -47,11 +48,6 @@ MemoryReport view_of(const ring::MemoryReport& report) {
     view.curve.push_back({report.curve[i].pages, report.curve[i].misses_per_million});
   }
   return view;
-}
-
-// The process behind a client may be another one, which counts from 0 again.
-std::uint64_t risen(std::uint64_t before, std::uint64_t now) {
-  return now >= before ? now - before : now;
 }
 
 }  // namespace

@@ -35,7 +35,6 @@ constexpr std::size_t kNotesPerBlock = 64;
 constexpr std::size_t kMarksPerBlock = 1024;
 constexpr std::size_t kCurvePointsMax = 4096;
 constexpr std::size_t kAfterMax = 1024;
-constexpr std::size_t kNotesMax = 1 << 22;
 constexpr std::size_t kFileBytesMax = std::size_t{4} << 30;
 
 std::uint64_t checksum_of(Head head, std::string_view packed) {

@@ -16,8 +16,10 @@
 namespace fallow::recording {
 
 inline constexpr std::string_view kMagic = "FALLOWR1";
-// So many operations are read at most: 2 GiB of them.
+// So many are read at most: 2 GiB of operations, and notes of ten clients for days. A file with
+// more is refused, so whoever records ends before.
 inline constexpr std::uint64_t kOperationsMax = std::uint64_t{1} << 26;
+inline constexpr std::uint64_t kNotesMax = std::uint64_t{1} << 22;
 
 // Blocks, ready to be written behind each other. The word and the node's block are the beginning.
 std::string beginning_of(const NodeNote& node);

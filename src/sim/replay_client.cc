@@ -4,6 +4,7 @@
 
 #include "base/units.h"
 #include "device/swap_device.h"
+#include "device/transfer.h"
 #include "pager/pace.h"
 #include "pager/page_file.h"
 #include "pager/page_store.h"
@@ -25,6 +26,12 @@ std::size_t end_of_request(const std::vector<std::uint32_t>& places, std::size_t
   return end;
 }
 
+// Of pages: a disk has so many transfers, a pager so much room before nothing can leave RAM.
+std::uint64_t writes_most(const ScriptClient& script) {
+  return script.is_disk ? TransferPool::kTransfers * Transfer::kPagesMax
+                        : 2 * pager::low_mark(script.ram_pages);
+}
+
 }  // namespace
 
 ReplayClient::ReplayClient(const ScriptClient& script, const ClientSettings& settings,
@@ -33,7 +40,7 @@ ReplayClient::ReplayClient(const ScriptClient& script, const ClientSettings& set
       settings_(settings),
       memory_(memory),
       id_(id),
-      writes_most_(2 * pager::low_mark(script.ram_pages)),
+      writes_most_(writes_most(script)),
       pages_(script.places.size()),
       disk_(settings.backing) {}
 
@@ -59,7 +66,7 @@ std::uint64_t ReplayClient::carry_out(std::span<const Event> events, std::uint64
         }
         break;
       case EventKind::kGone:
-        for (std::uint32_t page = 0; page < pages_.size(); ++page) {
+        for (const std::uint32_t page : script_.groups[event.what]) {
           flush(page);
         }
         memory_.remove_client(id_);
@@ -259,7 +266,7 @@ std::uint64_t ReplayClient::read_backing(std::uint64_t now_ns) {
   return done_ns;
 }
 
-// Behind the client's back, until so much is under way that nothing can leave its RAM any more.
+// Behind the client's back, until so much is under way that it has to wait.
 std::uint64_t ReplayClient::write_backing(std::uint64_t now_ns) {
   if (!leaving_.empty()) {
     writes_.push_back({transfer(leaving_, Transfer::kWrite, now_ns), leaving_.size()});

@@ -2,7 +2,8 @@
 //
 // A model of what is behind a recording's operations. A process's pager keeps what memory refuses
 // in a file, pages that left together next to each other; a VM's disk keeps each page in its place.
-// Reads are waited for, writes are not until so many are under way that the pager has no room left.
+// Reads are waited for, writes are not until so many are under way that the pager has no room left,
+// or the disk no transfer.
 // A page that was read back stays with the daemon, or in the file, until it is written; when it
 // leaves RAM again, which nobody is told, it goes to memory if there is room (src/pager).
 #pragma once

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <random>
 
+#include "device/transfer.h"
 #include "pager/pace.h"
 #include "sim/outcome_text.h"
 
@@ -167,6 +168,27 @@ TEST(Replay, pagesOfADiskHaveTheirOwnPlaces) {
   }
   const Outcome outcome = outcome_of(stream, "greedy");
   EXPECT_EQ(outcome.clients[0].figures.backing_requests, 8u);
+}
+
+// A write takes four times as long as it is to the next put.
+TEST(Replay, writesAreWaitedForWhenTheDiskHasNoTransferLeft) {
+  ReplaySettings settings;
+  settings.client.backing = DiskSpeed::parse("latency=1ms,bandwidth=1M").value();
+  constexpr double kWriteS = 1.0 / 256;
+  const auto running_s = [&](bool is_disk, std::uint32_t pages) {
+    Stream stream(1);
+    stream.note(1, 0, is_disk);
+    for (std::uint32_t page = 0; page < pages; ++page) {
+      stream.put(1, page, page);
+    }
+    return outcome_of(stream, "no-tmem", settings).total_s;
+  };
+  const std::uint32_t most = TransferPool::kTransfers * Transfer::kPagesMax;
+  EXPECT_NEAR(running_s(true, most), (most - 1) / 1000.0, kNear);
+  EXPECT_NEAR(running_s(true, 2 * most), most * kWriteS, 3 * kWriteS);
+  // A pager has less room.
+  const auto room = static_cast<std::uint32_t>(2 * pager::low_mark(0));
+  EXPECT_NEAR(running_s(false, 2 * room), room * kWriteS, 3 * kWriteS);
 }
 
 TEST(Replay, aFlushMakesRoom) {

@@ -5,6 +5,8 @@
 #include <tuple>
 #include <unordered_map>
 
+#include "base/text.h"
+
 namespace fallow::sim {
 namespace {
 
@@ -79,6 +81,7 @@ class ClientMaker {
         return;
       case Kind::kClientGone:
         event.kind = EventKind::kGone;
+        event.what = group_of(operation, client);
         client.events.push_back(event);
         return;
     }
@@ -87,31 +90,53 @@ class ClientMaker {
   }
 
  private:
+  using ObjectKey = std::pair<std::uint32_t, std::uint64_t>;  // with its pool
+
   std::uint32_t page_of(const Operation& operation, ScriptClient& client) {
     const Key key{operation.object, operation.pool, operation.index};
     const auto [at, added] = pages_.try_emplace(key, static_cast<std::uint32_t>(pages_.size()));
+    const std::uint32_t page = at->second;
     if (added) {
       client.places.push_back(operation.index);
-      by_object_[{operation.pool, operation.object}].push_back(at->second);
+      used_.push_back(false);
     }
-    return at->second;
+    if (!used_[page]) {
+      used_[page] = true;
+      used_by_object_[{operation.pool, operation.object}].push_back(page);
+    }
+    return page;
   }
 
+  // Those that were used since they were last in a group: the others are gone since then. So all
+  // groups together are no larger than what they are made of, however often a pool is flushed.
   std::uint32_t group_of(const Operation& operation, ScriptClient& client) {
+    const auto [begin, end] = objects_of(operation);
     std::vector<std::uint32_t> pages;
-    const bool all = operation.kind == Kind::kFlushPool;
-    auto at = by_object_.lower_bound({operation.pool, all ? 0 : operation.object});
-    for (; at != by_object_.end() && at->first.first == operation.pool &&
-           (all || at->first.second == operation.object);
-         ++at) {
+    for (auto at = begin; at != end; ++at) {
       pages.insert(pages.end(), at->second.begin(), at->second.end());
+    }
+    used_by_object_.erase(begin, end);
+    for (const std::uint32_t page : pages) {
+      used_[page] = false;
     }
     client.groups.push_back(std::move(pages));
     return static_cast<std::uint32_t>(client.groups.size() - 1);
   }
 
+  using Objects = std::map<ObjectKey, std::vector<std::uint32_t>>;
+  std::pair<Objects::iterator, Objects::iterator> objects_of(const Operation& operation) {
+    Objects& all = used_by_object_;
+    if (operation.kind == Kind::kClientGone) {
+      return {all.begin(), all.end()};
+    }
+    const bool pool = operation.kind == Kind::kFlushPool;
+    return {all.lower_bound({operation.pool, pool ? 0 : operation.object}),
+            all.upper_bound({operation.pool, pool ? UINT64_MAX : operation.object})};
+  }
+
   std::unordered_map<Key, std::uint32_t, KeyHash> pages_;
-  std::map<std::pair<std::uint32_t, std::uint64_t>, std::vector<std::uint32_t>> by_object_;
+  std::vector<bool> used_;  // by page: it is in `used_by_object_`
+  Objects used_by_object_;
 };
 
 class Maker {
@@ -126,17 +151,14 @@ class Maker {
       script_.interval_ns = kIntervalDefaultNs;
     }
     for (const Operation& operation : recording_.operations) {
-      const std::size_t client = client_of(operation.client, operation.at_ns);
-      makers_[client].add(operation, script_.clients[client]);
+      const auto client = client_of(operation.client, operation.at_ns);
+      FALLOW_TRY(client);
+      makers_[*client].add(operation, script_.clients[*client]);
     }
-    take_notes();
+    FALLOW_TRY(take_notes());
     FALLOW_TRY(take_marks());
     if (script_.clients.empty()) {
       return invalid("the recording holds no client: record while some put and get");
-    }
-    if (script_.clients.size() > kClientsMost) {
-      return invalid("the recording holds more than " + std::to_string(kClientsMost) +
-                     " clients, which are not replayed");
     }
     take_doubts();
     return std::move(script_);
@@ -155,24 +177,34 @@ class Maker {
     return wrong ? invalid("the recording is longer than a week, which is not replayed") : Status();
   }
 
-  std::size_t add_client(const std::string& name, std::uint64_t at_ns) {
+  Result<std::size_t> add_client(const std::string& name, std::uint64_t at_ns) {
+    if (script_.clients.size() >= kClientsMost) {
+      return invalid("the recording holds more than " + std::to_string(kClientsMost) +
+                     " clients, which are not replayed");
+    }
     script_.clients.push_back({.name = name, .comes_ns = at_ns});
     makers_.emplace_back();
     return script_.clients.size() - 1;
   }
 
-  std::size_t client_of(std::uint32_t id, std::uint64_t at_ns) {
+  Result<std::size_t> client_of(std::uint32_t id, std::uint64_t at_ns) {
     const auto found = by_id_.find(id);
     if (found != by_id_.end()) {
       return found->second;
     }
-    return by_id_[id] = add_client("client-" + std::to_string(id), at_ns);
+    const auto added = add_client("client-" + std::to_string(id), at_ns);
+    FALLOW_TRY(added);
+    return by_id_[id] = *added;
   }
 
-  void take_notes() {
+  Status take_notes() {
     for (const recording::ClientNote& note : recording_.notes) {
-      ScriptClient& client = script_.clients[client_of(note.client, note.at_ns)];
-      client.name = note.name;
+      const auto number = client_of(note.client, note.at_ns);
+      FALLOW_TRY(number);
+      ScriptClient& client = script_.clients[*number];
+      if (check_name(note.name)) {  // else it is no daemon's, and may be meant for a terminal
+        client.name = note.name;
+      }
       client.is_disk = note.is_disk;
       client.comes_ns = std::min(client.comes_ns, note.at_ns);
       client.ram_pages = std::max(client.ram_pages, note.ram_limit_pages);
@@ -184,6 +216,7 @@ class Maker {
         client.known.push_back(known);
       }
     }
+    return {};
   }
 
   static bool same(const Knowledge& a, const Knowledge& b) {
@@ -214,9 +247,12 @@ class Maker {
     }
     std::map<std::uint32_t, std::uint32_t> numbers;
     for (const recording::Mark& mark : recording_.marks) {
-      ScriptMark one{.kind = mark.kind,
-                     .client = client_named(mark.client, mark.at_ns),
-                     .delay_ns = mark.delay_ns};
+      if (!check_name(mark.client)) {
+        return invalid("a mark of the recording is of a client whose name cannot be");
+      }
+      const auto client = client_named(mark.client, mark.at_ns);
+      FALLOW_TRY(client);
+      ScriptMark one{.kind = mark.kind, .client = *client, .delay_ns = mark.delay_ns};
       for (const std::uint32_t id : mark.after) {
         const auto found = numbers.find(id);
         if (found == numbers.end()) {
@@ -237,7 +273,7 @@ class Maker {
     return {};
   }
 
-  std::size_t client_named(const std::string& name, std::uint64_t at_ns) {
+  Result<std::size_t> client_named(const std::string& name, std::uint64_t at_ns) {
     for (std::size_t i = 0; i < script_.clients.size(); ++i) {
       if (script_.clients[i].name == name) {
         return i;

@@ -25,7 +25,7 @@ enum class EventKind : std::uint8_t {
 
 struct Event {
   std::uint64_t at_ns = 0;
-  std::uint32_t what = 0;  // a page, a group of pages, or a mark, by number
+  std::uint32_t what = 0;  // a page, a group of pages (of kGone, too), or a mark, by number
   EventKind kind = EventKind::kPut;
 };
 
@@ -39,12 +39,12 @@ struct Knowledge {
 };
 
 struct ScriptClient {
-  std::string name{};
+  std::string name{};  // as check_name() has them
   bool is_disk = false;
   std::uint64_t comes_ns = 0;
   std::vector<Event> events{};
   std::vector<std::uint32_t> places{};               // by page: its number in a disk
-  std::vector<std::vector<std::uint32_t>> groups{};  // pages that are flushed together
+  std::vector<std::vector<std::uint32_t>> groups{};  // pages that go together
   std::vector<Knowledge> known{};
   std::uint64_t ram_pages = 0;  // the most that it ever said
   // It was stopped, at `stop` of Script::marks, and goes on until then: from the event `again` on

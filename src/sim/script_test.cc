@@ -50,10 +50,36 @@ TEST(Script, partsClientsAndNumbersTheirPages) {
   EXPECT_EQ(a.events[0].what, a.events[1].what);
   EXPECT_NE(a.events[0].what, a.events[2].what);
   EXPECT_THAT(a.places, ElementsAre(100, 100));
-  EXPECT_THAT(a.groups, ElementsAre(ElementsAre(0), ElementsAre(0, 1)));
+  EXPECT_THAT(a.groups, ElementsAre(ElementsAre(0), ElementsAre(1), IsEmpty()));
   EXPECT_EQ(script->clients[1].name, "client-2");
   EXPECT_EQ(script->clients[1].events[0].kind, EventKind::kPutWithoutFrame);
   EXPECT_THAT(script->doubts, IsEmpty());
+}
+
+// However often what was put is flushed again.
+TEST(Script, groupsTakeNoMoreThanWhatWasUsed) {
+  constexpr std::uint32_t kPages = 2000;
+  recording::Recording recording = whole();
+  for (std::uint32_t i = 0; i < kPages; ++i) {
+    recording.operations.push_back({.object = i % 50, .index = i, .pool = i % 2, .client = 1});
+  }
+  for (const Kind kind : {Kind::kFlushObject, Kind::kFlushPool, Kind::kClientGone}) {
+    recording.operations.insert(recording.operations.end(), kPages,
+                                {.object = 4, .client = 1, .kind = kind});
+    recording.operations.push_back(recording.operations[4]);  // used again
+  }
+  const auto script = make_script(recording);
+  ASSERT_TRUE(script.ok()) << script.error().text;
+  const auto& groups = script->clients[0].groups;
+  ASSERT_EQ(groups.size(), 3 * kPages);
+  EXPECT_EQ(groups[0].size(), kPages / 50);
+  EXPECT_EQ(groups[kPages].size(), kPages / 2 - kPages / 50 + 1);
+  EXPECT_EQ(groups[2 * kPages].size(), kPages / 2 + 1);
+  std::size_t all = 0;
+  for (const auto& group : groups) {
+    all += group.size();
+  }
+  EXPECT_EQ(all, kPages + 2);
 }
 
 TEST(Script, saysWhatARecordingLacks) {
@@ -88,6 +114,24 @@ TEST(Script, keepsWhatWasKnownOnceAndDropsWhatCannotBe) {
   EXPECT_EQ(script->clients[0].ram_pages, 9u);
 }
 
+TEST(Script, keepsNamesThatADaemonGives) {
+  recording::Recording recording = whole();
+  recording.notes = {{.client = 1, .name = "vm-1.a_B"},
+                     {.client = 2, .name = "\x1b[2J"},
+                     {.client = 3, .name = std::string(300, 'a')},
+                     {.client = 4, .name = "b"},
+                     {.at_ns = 1, .client = 4, .name = "b\nb"}};
+  const auto script = make_script(recording);
+  ASSERT_TRUE(script.ok()) << script.error().text;
+  std::vector<std::string> names;
+  for (const ScriptClient& client : script->clients) {
+    names.push_back(client.name);
+  }
+  EXPECT_THAT(names, ElementsAre("vm-1.a_B", "client-2", "client-3", "b"));
+  recording.marks = {{.id = 1, .client = "\x1b[2J"}};
+  EXPECT_THAT(make_script(recording).error().text, HasSubstr("whose name cannot be"));
+}
+
 TEST(Script, placesMarksAmongTheOperations) {
   recording::Recording recording = whole();
   recording.operations = {{.at_ns = 10, .client = 1}, {.at_ns = 20, .client = 1}};
@@ -109,6 +153,18 @@ TEST(Script, refusesWhatCannotBe) {
   recording::Recording late = whole();
   late.operations = {{.at_ns = UINT64_MAX, .client = 1}};
   EXPECT_THAT(make_script(late).error().text, HasSubstr("longer than a week"));
+  recording::Recording many = whole();
+  for (std::uint32_t client = 0; client < 1024; ++client) {
+    many.operations.push_back({.client = client});
+  }
+  EXPECT_TRUE(make_script(many).ok());
+  recording::Recording noted = many;
+  noted.notes = {{.client = 1024, .name = "a"}};
+  EXPECT_THAT(make_script(noted).error().text, HasSubstr("more than 1024 clients"));
+  many.marks = {{.id = 1, .client = "a"}};
+  EXPECT_THAT(make_script(many).error().text, HasSubstr("more than 1024 clients"));
+  many.operations.push_back({.client = 1024});
+  EXPECT_THAT(make_script(many).error().text, HasSubstr("more than 1024 clients"));
   recording::Recording before = whole();
   before.marks = {{.id = 1, .client = "a", .after = {2}}, {.id = 2, .client = "a"}};
   EXPECT_THAT(make_script(before).error().text, HasSubstr("comes later"));

@@ -11,11 +11,11 @@
 #include <array>
 #include <csignal>
 #include <cstdlib>
-#include <cstring>
 #include <filesystem>
 #include <map>
 
 #include "base/file.h"
+#include "base/passed_descriptors.h"
 #include "base/temp_dir.h"
 #include "frontend/ring/test_client.h"
 #include "frontend/vhost_user/test_front_end.h"
@@ -95,21 +95,16 @@ class ServiceManager {
 
   void receive() {
     std::array<char, 4096> text{};
-    alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
+    PassedDescriptors<1> passed;
     iovec part{text.data(), text.size()};
     msghdr message{};
     message.msg_iov = &part;
     message.msg_iovlen = 1;
-    message.msg_control = control.data();
-    message.msg_controllen = control.size();
+    passed.expect(message);
     const ssize_t size = ::recvmsg(socket_.get(), &message, MSG_CMSG_CLOEXEC);
     ASSERT_GT(size, 0);
     UniqueFd fd;
-    if (const cmsghdr* header = CMSG_FIRSTHDR(&message)) {
-      int raw = -1;
-      std::memcpy(&raw, CMSG_DATA(header), sizeof raw);
-      fd = UniqueFd(raw);
-    }
+    take_descriptors(message, [&fd](UniqueFd one) { fd = std::move(one); });
     const std::string said(text.data(), static_cast<std::size_t>(size));
     const std::string key = "FDNAME=";
     const std::size_t at = said.find(key);

@@ -30,12 +30,25 @@ class Record : public testing::Test {
   [[nodiscard]] std::vector<std::string> command() const {
     return {bin("fallow"), "--socket", daemon_.control_socket(), "--json", "record", file()};
   }
-  // The file has its beginning once the daemon records.
-  void wait_begun() const {
-    for (int i = 0; i < 1000 && read_file(file()).empty(); ++i) {
+  // Waits until the file, which is still written, holds what `enough` looks for. For half a minute.
+  template <typename Enough>
+  void wait_recorded(const char* what, Enough enough) const {
+    std::string last = "no file";
+    for (int i = 0; i < 1500; ++i) {
+      const auto read = recording::read_recording(file());
+      if (read && enough(*read)) {
+        return;
+      }
+      last = read ? std::to_string(read->operations.size()) + " operations and " +
+                        std::to_string(read->notes.size()) + " notes"
+                  : read.error().text;
       std::this_thread::sleep_for(std::chrono::milliseconds(20));
     }
-    ASSERT_FALSE(read_file(file()).empty());
+    FAIL() << "the recording never got " << what << ": " << last;
+  }
+  // The file has its beginning once the daemon records.
+  void wait_begun() const {
+    wait_recorded("its beginning", [](const recording::Recording&) { return true; });
   }
 
   void use_client() const {
@@ -64,8 +77,8 @@ class Record : public testing::Test {
     std::uint32_t pages = 0;
     EXPECT_EQ(fallow_flush_object(queue, pool, 5, &pages), 0);
     fallow_queue_close(queue);
-    // The names of clients are asked for some times a second.
-    std::this_thread::sleep_for(std::chrono::milliseconds(300));
+    // Clients are noted some times a second, while they are there.
+    wait_recorded("a note of the client", [](const auto& so_far) { return !so_far.notes.empty(); });
     fallow_close(client);
   }
 
@@ -76,8 +89,10 @@ class Record : public testing::Test {
 TEST_F(Record, aFileHasEveryOperationAndNoOther) {
   Background recorder(command(), folder_.path() + "/log");
   wait_begun();
-  use_client();
-  std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  ASSERT_NO_FATAL_FAILURE(use_client());
+  wait_recorded("the end of the client", [](const auto& so_far) {
+    return !so_far.operations.empty() && so_far.operations.back().kind == Kind::kClientGone;
+  });
   EXPECT_EQ(recorder.end(SIGTERM), 0) << read_file(folder_.path() + "/log");
 
   const auto read = recording::read_recording(file());

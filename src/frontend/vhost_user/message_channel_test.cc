@@ -7,6 +7,8 @@
 
 #include <cstring>
 
+#include "base/passed_descriptors.h"
+
 namespace fallow::vhost_user {
 namespace {
 
@@ -20,16 +22,12 @@ class MessageChannelTest : public testing::Test {
   }
   void send(std::span<const std::byte> bytes, int fd = -1) {
     iovec part{const_cast<std::byte*>(bytes.data()), bytes.size()};
-    alignas(cmsghdr) char control[CMSG_SPACE(sizeof fd)] = {};
+    PassedDescriptors<1> passed;
     msghdr head{};
     head.msg_iov = &part;
     head.msg_iovlen = 1;
     if (fd >= 0) {
-      head.msg_control = control;
-      head.msg_controllen = sizeof control;
-      cmsghdr* item = CMSG_FIRSTHDR(&head);
-      *item = {CMSG_LEN(sizeof fd), SOL_SOCKET, SCM_RIGHTS};
-      std::memcpy(CMSG_DATA(item), &fd, sizeof fd);
+      passed.give(head, {&fd, 1});
     }
     ASSERT_EQ(::sendmsg(peer_.get(), &head, 0), static_cast<ssize_t>(bytes.size()));
   }
