@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
-#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "base/disk_speed.h"
+#include "lab/paths.h"
 #include "lab/table.h"
 #include "pager/pager.h"
 #include "recording/file.h"
@@ -134,7 +134,9 @@ Result<std::vector<Agreement>> find_agreements(const std::string& folder,
   for (const ScenarioSummary& summary : summarize(records)) {
     const std::string path = recording_path(folder, summary.scenario);
     const RunRecord* recorded = recorded_run(summary, records);
-    if (recorded == nullptr || !std::filesystem::exists(path)) {
+    const auto there = is_there(path);
+    FALLOW_TRY(there);
+    if (recorded == nullptr || !*there) {
       continue;
     }
     Result<Agreement> agreement = find_agreement(summary, *recorded, path);

@@ -234,7 +234,10 @@ int print_report(const std::string& folder, bool json) {
   if (const Status written = write_report(*records, scenarios, all, folder); !written) {
     return report(written.error());
   }
-  const auto path = std::filesystem::absolute(folder + "/report.html").lexically_normal();
+  std::error_code error;
+  const std::string below = folder + "/report.html";
+  const auto whole = std::filesystem::absolute(below, error).lexically_normal();
+  const std::string path = error ? below : whole.string();
   std::fprintf(json ? stderr : stdout, "report: %s\n", path.c_str());
   return 0;
 }

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/file.h"
+#include "lab/paths.h"
 
 namespace fallow::lab {
 namespace {
@@ -60,7 +61,9 @@ Result<RunRecord> parse_run_record(std::string_view line) {
 
 Result<std::vector<RunRecord>> read_run_records(const std::string& path) {
   std::vector<RunRecord> records;
-  if (!std::filesystem::exists(path)) {
+  const auto there = is_there(path);
+  FALLOW_TRY(there);
+  if (!*there) {
     return records;
   }
   const Result<std::string> all = read_text_file(path, kFileBytesMax);
@@ -79,7 +82,9 @@ Result<std::vector<RunRecord>> read_run_records(const std::string& path) {
 }
 
 Status append_run_record(const std::string& path, const RunRecord& record) {
-  if (std::filesystem::exists(path)) {
+  const auto there = is_there(path);
+  FALLOW_TRY(there);
+  if (*there) {
     FALLOW_TRY(drop_half_line(path));
   }
   std::ofstream file(path, std::ios::binary | std::ios::app);

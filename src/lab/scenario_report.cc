@@ -1,11 +1,11 @@
 #include "lab/scenario_report.h"
 
-#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <set>
 
 #include "base/temp_dir.h"
 #include "base/text.h"
+#include "lab/paths.h"
 #include "lab/plots.h"
 #include "lab/table.h"
 
@@ -379,11 +379,7 @@ std::string blocks_csv(const std::vector<RunRecord>& records) {
 Status write_report(const std::vector<RunRecord>& records,
                     const std::vector<ScenarioSummary>& scenarios, const std::vector<Finding>& all,
                     const std::string& folder) {
-  std::error_code error;
-  std::filesystem::create_directories(folder, error);
-  if (error) {
-    return failed("cannot make the folder " + folder + ": " + error.message());
-  }
+  FALLOW_TRY(make_folder(folder));
   // The data first: they are whole even if a plot cannot be drawn.
   FALLOW_TRY(write_text_file(folder + "/runs.csv", runs_csv(records)));
   FALLOW_TRY(write_text_file(folder + "/frames.csv", frames_csv(records)));
