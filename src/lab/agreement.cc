@@ -128,18 +128,31 @@ std::string recording_path(const std::string& folder, const std::string& scenari
   return folder + "/" + scenario + ".trace";
 }
 
+Result<bool> has_recording(const std::string& folder, const std::vector<RunRecord>& records,
+                           const RunKey& recorded) {
+  const auto last = std::find_if(records.rbegin(), records.rend(), [&](const RunRecord& record) {
+    return record.key.policy == kRecorded && record.key.scenario == recorded.scenario;
+  });
+  return last != records.rend() && last->key == recorded
+             ? is_there(recording_path(folder, recorded.scenario))
+             : Result<bool>(false);
+}
+
 Result<std::vector<Agreement>> find_agreements(const std::string& folder,
                                                const std::vector<RunRecord>& records) {
   std::vector<Agreement> agreements;
   for (const ScenarioSummary& summary : summarize(records)) {
-    const std::string path = recording_path(folder, summary.scenario);
     const RunRecord* recorded = recorded_run(summary, records);
-    const auto there = is_there(path);
-    FALLOW_TRY(there);
-    if (recorded == nullptr || !*there) {
+    if (recorded == nullptr) {
       continue;
     }
-    Result<Agreement> agreement = find_agreement(summary, *recorded, path);
+    const auto there = has_recording(folder, records, recorded->key);
+    FALLOW_TRY(there);
+    if (!*there) {
+      continue;
+    }
+    Result<Agreement> agreement =
+        find_agreement(summary, *recorded, recording_path(folder, summary.scenario));
     FALLOW_TRY(agreement);
     agreements.push_back(*std::move(agreement));
   }

@@ -33,6 +33,10 @@ std::optional<double> kendall_tau(const std::vector<ComparedPolicy>& policies);
 
 // Where a scenario's recording is, in a folder of runs.
 std::string recording_path(const std::string& folder, const std::string& scenario);
+// Whether the recording there is that of this run: each recorded run of a scenario replaces the
+// recording of the one before it, whatever its scale and guests.
+Result<bool> has_recording(const std::string& folder, const std::vector<RunRecord>& records,
+                           const RunKey& recorded);
 
 // Replays each recording of the folder under the policies of its runs. kInvalid when there is none.
 Result<std::vector<Agreement>> find_agreements(const std::string& folder,

@@ -30,9 +30,13 @@ struct PlannedRun {
   std::size_t scenario = 0;
   RunKey key{};
 };
-// All of them, in the order in which they are made: a scenario's repetitions are interleaved, so
-// that what changes slowly about the host strikes all policies alike. Pure.
+// All of them, each once, in the order in which they are made: a scenario's repetitions are
+// interleaved, so that what changes slowly about the host strikes all policies alike. Pure.
 std::vector<PlannedRun> plan_runs(const CampaignSettings& settings);
+// Those that are not there already. One that is recorded is there only with its recording.
+Result<std::vector<PlannedRun>> runs_to_make(const std::vector<PlannedRun>& planned,
+                                             const std::vector<RunRecord>& before,
+                                             const std::string& recordings);
 
 // "process", or how machines are run.
 std::string describe(const LabSetting& setting);
