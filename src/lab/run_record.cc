@@ -29,6 +29,20 @@ Status drop_half_line(const std::string& path) {
   return error ? failed_errno("cannot cut " + path + " short", error.value()) : Status();
 }
 
+// What is reckoned with: a run has VMs, and each sample of frames is of all of them.
+Status check(const RunRecord& record) {
+  if (record.vms.empty()) {
+    return invalid("not a record of a run: it has no VMs");
+  }
+  for (const FramesRecord& frames : record.frames) {
+    if (frames.used.size() != record.vms.size() || frames.target.size() != record.vms.size()) {
+      return invalid("not a record of a run: a sample of frames is not of its " +
+                     std::to_string(record.vms.size()) + " VMs");
+    }
+  }
+  return {};
+}
+
 }  // namespace
 
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(RunKey, scenario, guest, policy, backing, scale, seed,
@@ -53,7 +67,9 @@ std::string to_json_line(const RunRecord& record) {
 
 Result<RunRecord> parse_run_record(std::string_view line) {
   try {
-    return Json::parse(line).get<RunRecord>();
+    RunRecord record = Json::parse(line).get<RunRecord>();
+    FALLOW_TRY(check(record));
+    return record;
   } catch (const Json::exception& error) {
     return invalid(std::string("not a record of a run: ") + error.what());
   }

@@ -1,5 +1,6 @@
 #include "lab/scenario_report.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -351,7 +352,9 @@ std::string frames_csv(const std::vector<RunRecord>& records) {
                               csv_quoted(record.key.policy) + "," +
                               std::to_string(record.key.repetition) + ",";
     for (const FramesRecord& frames : record.frames) {
-      for (std::size_t vm = 0; vm < std::min(frames.used.size(), record.vms.size()); ++vm) {
+      const std::size_t vms =
+          std::min({frames.used.size(), frames.target.size(), record.vms.size()});
+      for (std::size_t vm = 0; vm < vms; ++vm) {
         csv += place + decimal(frames.at_s, 3) + "," + record.vms[vm].name + "," +
                std::to_string(frames.used[vm]) + "," + std::to_string(frames.target[vm]) + "\n";
       }
