@@ -13,6 +13,7 @@
 #include "lab/agreement.h"
 #include "lab/campaign.h"
 #include "lab/findings.h"
+#include "lab/paths.h"
 #include "lab/scenario_files.h"
 #include "lab/scenario_report.h"
 #include "lab/single_machine.h"
@@ -242,15 +243,19 @@ int print_report(const std::string& folder, bool json) {
   return 0;
 }
 
+// Where runs go, before anything is run.
+Status prepare_folder(const CampaignOptions& options) {
+  FALLOW_TRY(make_folder(options.out));
+  return options.anew ? remove_file(runs_path(options.out)) : Status();
+}
+
 int run_scenarios(const Options& options) {
   auto settings = campaign_settings(options);
   if (!settings) {
     return report(settings.error());
   }
-  std::error_code error;
-  std::filesystem::create_directories(options.campaign.out, error);
-  if (options.campaign.anew) {
-    std::filesystem::remove(settings->runs_path, error);
+  if (const Status ready = prepare_folder(options.campaign); !ready) {
+    return report(ready.error());
   }
   auto loop = LabLoop::create();
   if (!loop) {
