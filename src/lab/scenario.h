@@ -26,6 +26,7 @@ struct Trigger {
   std::uint64_t bytes = 0;
   std::string phase{};
   std::uint64_t delay_ns = 0;
+  unsigned line = 0;  // of the file
 };
 
 // A workload that a VM runs, `times` times with a pause between them.

@@ -102,7 +102,12 @@ TEST(Scenario, tellsWhatIsWrongAndWhere) {
       {"when = [\"a\"]", "when = []", "s.toml:22: when must be a list of VMs' names"},
       {"phase = \"build\"", "phase = \"rest\"",
        "s.toml:22: start: VM 'a' never has a phase 'rest'"},
-      {"phase = \"build\"", "attempts = \"65M\"", "s.toml:22: start: VM 'a' never takes 65 MiB"},
+      {"phase = \"build\"", "attempts = \"32M\"",
+       "s.toml:22: start: VM 'a' never takes 32 MiB in a block of usemem: of other workloads wait"},
+      {"attempts = \"40M\"", "attempts = \"65M\"", "s.toml:3: stop: VM 'b' never takes 65 MiB"},
+      {"when = [\"b\"], attempts = \"40M\"", "when = [\"a\", \"b\"], ended = true",
+       "s.toml:3: stop: VM 'b' never ends"},
+      {"attempts = \"40M\"", "phase = \"fill\"", "s.toml:3: stop: VM 'b' never has a phase 'fill'"},
       {"phase = \"build\"", "phase = \"build\", ended = true",
        "s.toml:22: start with 'when' needs one of"},
       {"when = [\"a\"], phase = \"build\"", "phase = \"build\"",
@@ -116,6 +121,23 @@ TEST(Scenario, tellsWhatIsWrongAndWhere) {
   for (const Wrong& wrong : all) {
     EXPECT_THAT(errors_of(changed(wrong.from, wrong.to)), HasSubstr(wrong.error)) << wrong.to;
   }
+}
+
+TEST(Scenario, knowsHowFarUsememComes) {
+  // Blocks of 24 and 48 MiB: it never tries the whole 64.
+  const auto errors = [](const std::string& attempts) {
+    std::string text = changed("step = \"8M\"", "step = \"24M\"");
+    text.replace(text.find("40M"), 3, attempts);
+    return errors_of(text);
+  };
+  EXPECT_EQ(errors("48M"), "");
+  EXPECT_THAT(errors("49M"), HasSubstr("s.toml:3: stop: VM 'b' never takes 49 MiB"));
+}
+
+TEST(Scenario, takesThePhaseFillOfWhatIsIdleThen) {
+  std::string text = changed("for_ever = true", "idle = true");
+  text.replace(text.find("attempts = \"40M\""), 16, "phase = \"fill\"");
+  EXPECT_EQ(errors_of(text), "");
 }
 
 TEST(Scenario, needsAVm) {
@@ -165,6 +187,20 @@ TEST(Scenario, scaledTriggersAreReachedByTheSameBlock) {
     EXPECT_LE(odd->stop->bytes, 5 * odd->vms[1].runs[0].step_bytes) << factor;
     EXPECT_GT(odd->stop->bytes, 4 * odd->vms[1].runs[0].step_bytes) << factor;
   }
+}
+
+// Steps of 1280 KiB are 20 pages at 1/16, of 1436 KiB 22.4.
+TEST(Scenario, refusesFactorsAtWhichATriggerIsNotReached) {
+  const auto small = [](const std::string& step) {
+    std::string text = changed("attempts = \"40M\"", "attempts = \"64M\"");
+    text.replace(text.find("size = \"64M\"\ntimes"), 12, "size = \"1G\"");
+    text.replace(text.find("step = \"8M\""), 11, "step = \"" + step + "\"");
+    text.replace(text.find("size = \"64M\"\nstep"), 12, "size = \"65M\"");
+    return scaled(read_scenario(text).scenario, 1.0 / 16);
+  };
+  EXPECT_TRUE(small("1280K")) << small("1280K").error().text;
+  ASSERT_FALSE(small("1436K"));
+  EXPECT_THAT(small("1436K").error().text, HasSubstr(":3: two: at this scale VM 'b' never takes"));
 }
 
 TEST(Scenario, refusesFactorsThatLeaveNothing) {
