@@ -14,6 +14,7 @@
 #include "base/toml_table.h"
 #include "base/units.h"
 #include "lab/workloads.h"
+#include "pager/pager.h"
 #include "policy/policy_list.h"
 
 namespace fallow::lab {
@@ -451,10 +452,7 @@ Status check_reachable_still(const Scenario& small, const Trigger& trigger) {
 }  // namespace
 
 Result<std::string> parse_rate(const std::string& text) {
-  const auto pages = parse_count(text);
-  if (text != "off" && (!pages || *pages == 0)) {
-    return invalid("'" + text + "' must be \"off\" or a number of pages per second");
-  }
+  FALLOW_TRY(pager::Pager::parse_demotion(text));
   return text;
 }
 

@@ -88,6 +88,8 @@ TEST(Scenario, tellsWhatIsWrongAndWhere) {
        "s.toml:2: unknown key 'memry' in the scenario: did "
        "you mean 'memory'?"},
       {"memory = \"64M\"", "memory = \"64M\"\nbacking = \"tape\"", "s.toml:3: backing: "},
+      {"memory = \"64M\"", "memory = \"64M\"\ndemotion = 99999999999",
+       "s.toml:3: demotion: '99999999999' is no number of pages a second, 1 to "},
       {"memory = \"64M\"", "memory = \"64M\"\npolicies = \"greedy,best\"",
        "s.toml:3: policies: no policy is called 'best'"},
       {"\"graph-analytics\"", "\"graph-analytic\"",
