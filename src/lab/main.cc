@@ -163,7 +163,7 @@ Status check_machines(const std::vector<Scenario>& scenarios) {
     for (const VmPlan& vm : scenario.vms) {
       for (const RunPlan& run : vm.runs) {
         if (!find_workload(run.workload)->in_machines) {
-          return invalid(scenario.path + ":" + std::to_string(vm.line) + ": " + run.workload +
+          return invalid(scenario.path + ":" + std::to_string(run.line) + ": " + run.workload +
                          " needs programs that the guests' image does not have: use --guest "
                          "process");
         }

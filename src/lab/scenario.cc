@@ -235,7 +235,7 @@ class Reader {
 
   RunPlan read_run(const toml::table& table) {
     TableReader reader(table, "[[vm.run]]", errors_);
-    RunPlan run;
+    RunPlan run{.line = table.source().begin.line};
     if (!reader.take<std::string>("workload", &run.workload, parse_workload)) {
       reader.missing("workload", "\"usemem\"");
     }
@@ -253,11 +253,25 @@ class Reader {
     reader.take_flag("idle", &run.idle);
     run.for_ever = run.for_ever || run.idle;
     reader.find("start");
+    if (workload != nullptr && run.bytes != 0) {
+      check_size(reader, *workload, run);
+    }
     if (run.for_ever && workload != nullptr && !workload->can_go_on) {
       reader.error(table, run.workload + " ends by itself: take 'for_ever' and 'idle' out");
     }
     reader.refuse_unknown_keys();
     return run;
+  }
+
+  static void check_size(TableReader& reader, const Workload& workload, const RunPlan& run) {
+    if (run.bytes < workload.bytes_min) {
+      reader.error(*reader.find("size"), run.workload + " needs a size of " +
+                                             format_size(workload.bytes_min) + " or more");
+    }
+    if (run.step_bytes > run.bytes) {
+      reader.error(*reader.find("step"),
+                   "step must be at most the size, " + format_size(run.bytes));
+    }
   }
 
   void read_starts(const std::vector<const toml::table*>& tables) {
@@ -498,7 +512,8 @@ Result<Scenario> scaled(const Scenario& scenario, double factor) {
     vm.disk_bytes = whole(vm.disk_bytes, factor, kPageSize);
     for (RunPlan& run : vm.runs) {
       if (const Status status = scale_run(run, factor); !status) {
-        return invalid(scenario.name + ", VM '" + vm.name + "': " + status.error().text);
+        return invalid(scenario.path + ":" + std::to_string(run.line) + ": " + scenario.name +
+                       ", VM '" + vm.name + "': " + status.error().text);
       }
     }
   }

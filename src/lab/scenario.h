@@ -39,7 +39,8 @@ struct RunPlan {
   bool idle = false;      // the same, but it does nothing once it has taken all
   std::uint64_t times = 1;
   std::uint64_t pause_ns = 0;
-  Trigger start{};  // and not before what the VM ran before it has ended
+  Trigger start{};    // and not before what the VM ran before it has ended
+  unsigned line = 0;  // of the file
 };
 
 struct VmPlan {

@@ -96,6 +96,9 @@ TEST(Scenario, tellsWhatIsWrongAndWhere) {
        "s.toml:9: workload: no workload is called 'graph-analytic'; did you mean "
        "'graph-analytics'?"},
       {"size = \"64M\"\ntimes", "size = \"1K\"\ntimes", "s.toml:10: size: '1K' must be from 1M"},
+      {"size = \"64M\"\ntimes", "size = \"4M\"\ntimes",
+       "s.toml:10: graph-analytics needs a size of 5 MiB or more"},
+      {"step = \"8M\"", "step = \"65M\"", "s.toml:20: step must be at most the size, 64 MiB"},
       {"times = 2", "times = 0", "s.toml:11: times: '0' must be from 1 to 1000"},
       {"times = 2", "for_ever = true",
        "s.toml:8: graph-analytics ends by itself: take 'for_ever' and 'idle' out"},
@@ -210,7 +213,7 @@ TEST(Scenario, refusesFactorsThatLeaveNothing) {
   EXPECT_FALSE(scaled(read_scenario(kGood).scenario, 5));
   const auto small = scaled(read_scenario(kGood).scenario, 0.04);
   ASSERT_FALSE(small);
-  EXPECT_THAT(small.error().text, HasSubstr("VM 'a': graph-analytics needs a size of"));
+  EXPECT_THAT(small.error().text, HasSubstr(":8: two, VM 'a': graph-analytics needs a size of"));
 }
 
 TEST(Scenario, isRefusedWhenTheHostIsTooSmall) {
