@@ -6,6 +6,7 @@
 
 #include "base/temp_dir.h"
 #include "lab/mark_book.h"
+#include "sim/script.h"
 
 namespace fallow::lab {
 namespace {
@@ -82,6 +83,25 @@ TEST(MarkBook, knowsWhatEachBeginningWaitedFor) {
   EXPECT_THAT(marks[8].after, ElementsAre(5));
   EXPECT_EQ(marks[10].kind, MarkKind::kStop);
   EXPECT_THAT(marks[10].after, ElementsAre(7, 10));
+}
+
+TEST(MarkBook, hasAStopByTheClockWaitForWhoBeganFirst) {
+  Scenario scenario;
+  scenario.vms = {{.name = "a"}, {.name = "b"}};
+  MarkBook book(scenario);
+  book.begin(1, {.delay_ns = 10}, 12);
+  book.begin(0, {.delay_ns = 30}, 31);
+  book.stop(0, {.delay_ns = 60}, 61);
+  book.stop(1, {.delay_ns = 60}, 61);
+  const auto& marks = book.marks();
+  ASSERT_EQ(marks.size(), 4u);
+  EXPECT_THAT(marks[2].after, ElementsAre(1));
+  EXPECT_EQ(marks[2].delay_ns, 50u);
+  EXPECT_THAT(marks[3].after, ElementsAre(1));
+  // Which is what a replay takes.
+  recording::Recording recording;
+  recording.marks = marks;
+  EXPECT_TRUE(sim::make_script(recording));
 }
 
 }  // namespace
