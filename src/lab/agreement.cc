@@ -91,6 +91,14 @@ Result<Agreement> find_agreement(const ScenarioSummary& summary, const RunRecord
   return agreement;
 }
 
+// One that cannot be replayed hides no other.
+Agreement without_replay(const ScenarioSummary& summary, const std::string& error) {
+  return {.scenario = summary.scenario,
+          .guest = summary.guest,
+          .backing = summary.backing,
+          .error = error};
+}
+
 std::string or_dash(const std::optional<double>& value) {
   return value ? decimal(*value, 2) : "-";
 }
@@ -141,6 +149,8 @@ Result<bool> has_recording(const std::string& folder, const std::vector<RunRecor
 Result<std::vector<Agreement>> find_agreements(const std::string& folder,
                                                const std::vector<RunRecord>& records) {
   std::vector<Agreement> agreements;
+  bool some = false;
+  std::optional<Error> first;
   for (const ScenarioSummary& summary : summarize(records)) {
     const RunRecord* recorded = recorded_run(summary, records);
     if (recorded == nullptr) {
@@ -153,13 +163,18 @@ Result<std::vector<Agreement>> find_agreements(const std::string& folder,
     }
     Result<Agreement> agreement =
         find_agreement(summary, *recorded, recording_path(folder, summary.scenario));
-    FALLOW_TRY(agreement);
-    agreements.push_back(*std::move(agreement));
+    if (agreement) {
+      agreements.push_back(*std::move(agreement));
+      some = true;
+    } else {
+      agreements.push_back(without_replay(summary, agreement.error().text));
+      first = first ? first : agreement.error();
+    }
   }
   if (agreements.empty()) {
     return invalid("no recording in " + folder + ": see `fallow-lab run --record`");
   }
-  return agreements;
+  return some ? Result<std::vector<Agreement>>(std::move(agreements)) : *first;
 }
 
 std::optional<double> mean_tau(const std::vector<Agreement>& agreements) {
@@ -179,6 +194,10 @@ std::string to_table(const std::vector<Agreement>& agreements) {
             ", backing store: " + agreement.backing + ": tau " + or_dash(agreement.tau) + "\n";
     for (const std::string& doubt : agreement.doubts) {
       text += "warning: " + doubt + "\n";
+    }
+    if (!agreement.error.empty()) {
+      text += "error: " + agreement.error + "\n\n";
+      continue;
     }
     std::vector<Row> rows = {{"policy", "", "real (s)", "replayed (s)"}};
     for (const ComparedPolicy& policy : agreement.policies) {
@@ -206,6 +225,7 @@ std::string to_json(const std::vector<Agreement>& agreements) {
                    {"backing", agreement.backing},
                    {"tau", number_or_null(agreement.tau)},
                    {"doubts", agreement.doubts},
+                   {"error", agreement.error.empty() ? Json(nullptr) : Json(agreement.error)},
                    {"policies", policies}});
   }
   const Json whole = {{"scenarios", all}, {"mean_tau", number_or_null(mean_tau(agreements))}};

@@ -25,6 +25,7 @@ struct Agreement {
   // Kendall's tau-b; none of fewer than two policies.
   std::optional<double> tau{};
   std::vector<std::string> doubts{};  // of the recording
+  std::string error{};                // why it cannot be replayed: then there are no policies
 };
 
 // Differences that the noise of the real runs hides are ties on both sides: their standard error,
@@ -38,7 +39,8 @@ std::string recording_path(const std::string& folder, const std::string& scenari
 Result<bool> has_recording(const std::string& folder, const std::vector<RunRecord>& records,
                            const RunKey& recorded);
 
-// Replays each recording of the folder under the policies of its runs. kInvalid when there is none.
+// Replays each recording of the folder under the policies of its runs. kInvalid when there is none;
+// when none can be replayed, the first one's error.
 Result<std::vector<Agreement>> find_agreements(const std::string& folder,
                                                const std::vector<RunRecord>& records);
 // The mean of those that there are.

@@ -3,9 +3,11 @@
 #include <gmock/gmock.h>
 
 #include <cmath>
+#include <fstream>
 
 #include "base/temp_dir.h"
 #include "lab/mark_book.h"
+#include "recording/file.h"
 #include "sim/script.h"
 
 namespace fallow::lab {
@@ -49,6 +51,38 @@ TEST(FindAgreements, sayWhatToDoWhereNothingIsRecorded) {
   ASSERT_FALSE(none.ok());
   EXPECT_EQ(none.error().code, ErrorCode::kInvalid);
   EXPECT_THAT(none.error().text, HasSubstr("--record"));
+}
+
+// Runs of a scenario under greedy and recorded, and its recording.
+std::vector<RunRecord> runs_with_recording(const std::string& folder, const std::string& scenario,
+                                           const std::string& recording) {
+  std::ofstream(recording_path(folder, scenario), std::ios::binary) << recording;
+  RunRecord greedy{.key = {.scenario = scenario, .policy = "greedy", .backing = "hdd (emulated)"},
+                   .frames_total = 16,
+                   .vms = {{.name = "a", .running_s = 1}}};
+  RunRecord recorded = greedy;
+  recorded.key.policy = kRecorded;
+  return {greedy, recorded};
+}
+
+TEST(FindAgreements, tellWhatCannotBeReplayedBesideTheOthers) {
+  const TempDir folder;
+  const std::vector<recording::Operation> puts = {{.at_ns = 5, .client = 1}};
+  auto runs = runs_with_recording(folder.path(), "bad", "no recording");
+  EXPECT_FALSE(find_agreements(folder.path(), runs));
+  for (const RunRecord& run : runs_with_recording(
+           folder.path(), "good",
+           recording::beginning_of({}) + recording::blocks_of(puts) + recording::end_of(0))) {
+    runs.push_back(run);
+  }
+  const auto all = find_agreements(folder.path(), runs);
+  ASSERT_TRUE(all) << all.error().text;
+  ASSERT_EQ(all->size(), 2u);
+  EXPECT_THAT(all->front().error, HasSubstr("bad.trace"));
+  EXPECT_EQ(all->back().error, "");
+  EXPECT_EQ(all->back().policies.size(), 1u);
+  EXPECT_THAT(to_table(*all), HasSubstr("error: " + all->front().error));
+  EXPECT_THAT(to_json(*all), HasSubstr("bad.trace"));
 }
 
 GuestLine line(LineKind kind, std::uint64_t number, const std::string& name = "") {
