@@ -20,13 +20,8 @@ using Json = nlohmann::json;
 constexpr double kNoise = 0.02;
 
 double noise_between(const Mean& left, const Mean& right) {
-  if (left.count < 2 || right.count < 2) {
-    return kNoise * std::min(left.mean, right.mean);
-  }
-  const auto square = [](const Mean& mean) {
-    return mean.deviation * mean.deviation / static_cast<double>(mean.count);
-  };
-  return std::sqrt(square(left) + square(right));
+  return left.count < 2 || right.count < 2 ? kNoise * std::min(left.mean, right.mean)
+                                           : standard_error(left, right);
 }
 
 int order_of(double left, double right, double noise) {

@@ -22,10 +22,6 @@ std::string seconds(double value) {
 
 }  // namespace
 
-const std::vector<std::string>& all_policies() {
-  return policy::tried_policies();
-}
-
 std::string describe(const LabSetting& setting) {
   return setting.guest == GuestKind::kProcess ? "process"
                                               : "vm (" + describe(setting.accelerator) + ")";
@@ -44,7 +40,7 @@ std::vector<PlannedRun> plan_runs(const CampaignSettings& settings) {
     const std::vector<std::string>& policies =
         !settings.policies.empty()
             ? settings.policies
-            : (scenario.policies.empty() ? all_policies() : scenario.policies);
+            : (scenario.policies.empty() ? policy::tried_policies() : scenario.policies);
     const std::uint64_t repetitions =
         settings.repetitions == 0 ? scenario.repetitions : settings.repetitions;
     RunKey key{.scenario = scenario.name,

@@ -13,12 +13,9 @@
 
 namespace fallow::lab {
 
-// Every policy of 004, chapter 2, with the values of P that it is tried with, and ours.
-const std::vector<std::string>& all_policies();
-
 struct CampaignSettings {
   std::vector<Scenario> scenarios{};    // scaled
-  std::vector<std::string> policies{};  // empty: each scenario's own, or all
+  std::vector<std::string> policies{};  // empty: each scenario's own, or policy::tried_policies()
   std::uint64_t repetitions = 0;        // 0: each scenario's own
   LabSetting lab{};
   std::string runs_path{};

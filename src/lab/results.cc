@@ -211,14 +211,16 @@ Mean mean_of(const std::vector<double>& values) {
   return result;
 }
 
-bool differ(const Mean& left, const Mean& right) {
-  if (left.count < 2 || right.count < 2) {
-    return false;
-  }
+double standard_error(const Mean& left, const Mean& right) {
   const auto variance = [](const Mean& mean) {
     return mean.deviation * mean.deviation / static_cast<double>(mean.count);
   };
-  return std::abs(left.mean - right.mean) > 2 * std::sqrt(variance(left) + variance(right));
+  return std::sqrt(variance(left) + variance(right));
+}
+
+bool differ(const Mean& left, const Mean& right) {
+  return left.count >= 2 && right.count >= 2 &&
+         std::abs(left.mean - right.mean) > 2 * standard_error(left, right);
 }
 
 double equal_share(const ScenarioSummary& scenario) {

@@ -17,6 +17,8 @@ struct Mean {
   double deviation = 0;  // of a sample; 0 of fewer than two
 };
 Mean mean_of(const std::vector<double>& values);
+// Of the difference of two means.
+double standard_error(const Mean& left, const Mean& right);
 // Whether two means differ by more than twice the standard error of their difference. Of single
 // values nothing can be said: false.
 bool differ(const Mean& left, const Mean& right);

@@ -34,14 +34,6 @@ std::string checksum_of(const std::string& text) {
                            text.find(' ', at + kBefore.size()) - at - kBefore.size());
 }
 
-std::string joined(const std::vector<std::string>& words) {
-  std::string line = "start";
-  for (const std::string& word : words) {
-    line += " " + word;
-  }
-  return line;
-}
-
 void note_counters(std::map<std::string, double>& figures, const tmem::Counters& total) {
   figures["puts"] = static_cast<double>(total.puts_total);
   figures["puts_failed"] = static_cast<double>(total.puts_total - total.puts_succ);
@@ -250,7 +242,7 @@ Status ScenarioRun::start_due() {
       recorder_->marks().begin(occasion.vm, occasion.time == 0 ? start : Trigger{},
                                recorder_->now_ns());
     }
-    FALLOW_TRY(guests_[occasion.vm]->command(joined(command(occasion)), kAnswerMsMax));
+    FALLOW_TRY(guests_[occasion.vm]->start_workload(command(occasion), kAnswerMsMax));
   }
   return {};
 }
