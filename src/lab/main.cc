@@ -155,7 +155,8 @@ Status apply(const CampaignOptions& options, Scenario& scenario) {
     scenario.demotion = *rate;
   }
   scenario.seed = options.seed == 0 ? scenario.seed : options.seed;
-  return check_fits(scenario, host_bytes());
+  return check_fits(scenario, options.guest == "vm" ? GuestKind::kMachine : GuestKind::kProcess,
+                    options.record, host_bytes());
 }
 
 Status check_machines(const std::vector<Scenario>& scenarios) {

@@ -529,26 +529,4 @@ Result<Scenario> scaled(const Scenario& scenario, double factor) {
   return small;
 }
 
-std::uint64_t bytes_wanted(const Scenario& scenario) {
-  std::uint64_t bytes = scenario.memory_bytes;
-  for (const VmPlan& vm : scenario.vms) {
-    bytes += vm.ram_bytes;
-  }
-  return bytes;
-}
-
-Status check_fits(const Scenario& scenario, std::uint64_t host_bytes) {
-  const std::uint64_t wanted = bytes_wanted(scenario);
-  if (wanted > host_bytes / 10 * 9) {
-    const auto largest = std::max_element(
-        scenario.vms.begin(), scenario.vms.end(),
-        [](const VmPlan& left, const VmPlan& right) { return left.ram_bytes < right.ram_bytes; });
-    return invalid(scenario.path + ":" + std::to_string(largest->line) + ": " + scenario.name +
-                   " takes " + format_size(wanted) +
-                   " of RAM and pooled memory, and this host has " + format_size(host_bytes) +
-                   ": use a smaller --scale");
-  }
-  return {};
-}
-
 }  // namespace fallow::lab

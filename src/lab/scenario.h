@@ -83,9 +83,4 @@ Result<std::string> parse_rate(const std::string& text);
 // All sizes and times multiplied: 1/64 to 4. kInvalid, too, when that makes something too small.
 Result<Scenario> scaled(const Scenario& scenario, double factor);
 
-// RAM and pooled memory together.
-std::uint64_t bytes_wanted(const Scenario& scenario);
-// kInvalid, with file and line: it takes more than nine tenths of `host_bytes`.
-Status check_fits(const Scenario& scenario, std::uint64_t host_bytes);
-
 }  // namespace fallow::lab

@@ -216,17 +216,5 @@ TEST(Scenario, refusesFactorsThatLeaveNothing) {
   EXPECT_THAT(small.error().text, HasSubstr(":8: two, VM 'a': graph-analytics needs a size of"));
 }
 
-TEST(Scenario, isRefusedWhenTheHostIsTooSmall) {
-  Scenario scenario = read_scenario(kGood).scenario;
-  scenario.path = "s.toml";
-  EXPECT_EQ(bytes_wanted(scenario), 112u << 20);
-  EXPECT_TRUE(check_fits(scenario, 200u << 20));
-  const Status status = check_fits(scenario, 100u << 20);
-  ASSERT_FALSE(status);
-  EXPECT_THAT(status.error().text,
-              HasSubstr("s.toml:5: two takes 112 MiB of RAM and pooled memory, and this host has "
-                        "100 MiB"));
-}
-
 }  // namespace
 }  // namespace fallow::lab
