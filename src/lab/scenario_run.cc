@@ -85,8 +85,7 @@ void ScenarioRun::note_conditions() {
   std::map<std::string, std::string>& conditions = record_.conditions;
   conditions["host CPUs"] = std::to_string(std::thread::hardware_concurrency());
   conditions["interval"] = std::to_string(scenario_.interval_ns / kNsPerMs) + " ms";
-  conditions["demotion"] =
-      scenario_.demotion == "off" ? "off" : scenario_.demotion + " pages a second";
+  conditions["demotion"] = scenario_.demotion;
   if (setting_.guest == GuestKind::kMachine) {
     conditions["QEMU"] = setting_.qemu_version;
     conditions["guest image"] = setting_.image.version;
@@ -123,7 +122,6 @@ Status ScenarioRun::start_daemon() {
   FALLOW_TRY(status);
   record_.frames_total = status->frames_total;
   record_.conditions["fallow"] = status->version;
-  record_.conditions["demotion"] = scenario_.demotion;
   if (recorded()) {
     recorder_ = std::make_unique<RunRecorder>(daemon_->client(), scenario_, recording_path_);
     return recorder_->start();
