@@ -32,16 +32,17 @@ int order_of(double left, double right, double noise) {
 const RunRecord* recorded_run(const ScenarioSummary& summary,
                               const std::vector<RunRecord>& records) {
   const auto found = std::find_if(records.rbegin(), records.rend(), [&](const RunRecord& record) {
-    return record.key.policy == kRecorded && record.key.scenario == summary.scenario &&
-           record.key.guest == summary.guest && record.key.scale == summary.scale &&
-           record.key.data == summary.data;
+    RunKey place = place_of(record.key);
+    place.backing = summary.place.backing;  // nothing went there
+    return record.key.policy == kRecorded && place == summary.place;
   });
   return found == records.rend() ? nullptr : &*found;
 }
 
 Result<sim::ReplaySettings> settings_of(const ScenarioSummary& summary, const RunRecord& recorded) {
   sim::ReplaySettings settings{.frames = summary.frames_total};
-  const auto backing = DiskSpeed::parse(summary.backing.substr(0, summary.backing.find(' ')));
+  const auto backing =
+      DiskSpeed::parse(summary.place.backing.substr(0, summary.place.backing.find(' ')));
   FALLOW_TRY(backing);
   settings.client.backing = *backing;
   const auto rate = recorded.conditions.find("demotion");
@@ -62,9 +63,9 @@ Result<Agreement> find_agreement(const ScenarioSummary& summary, const RunRecord
   }
   const auto settings = settings_of(summary, recorded);
   FALLOW_TRY(settings);
-  Agreement agreement{.scenario = summary.scenario,
-                      .guest = summary.guest,
-                      .backing = summary.backing,
+  Agreement agreement{.scenario = summary.place.scenario,
+                      .guest = summary.place.guest,
+                      .backing = summary.place.backing,
                       .doubts = script->doubts};
   std::vector<std::string> specs;
   for (const PolicySummary& policy : summary.policies) {
@@ -88,9 +89,9 @@ Result<Agreement> find_agreement(const ScenarioSummary& summary, const RunRecord
 
 // One that cannot be replayed hides no other.
 Agreement without_replay(const ScenarioSummary& summary, const std::string& error) {
-  return {.scenario = summary.scenario,
-          .guest = summary.guest,
-          .backing = summary.backing,
+  return {.scenario = summary.place.scenario,
+          .guest = summary.place.guest,
+          .backing = summary.place.backing,
           .error = error};
 }
 
@@ -157,7 +158,7 @@ Result<std::vector<Agreement>> find_agreements(const std::string& folder,
       continue;
     }
     Result<Agreement> agreement =
-        find_agreement(summary, *recorded, recording_path(folder, summary.scenario));
+        find_agreement(summary, *recorded, recording_path(folder, summary.place.scenario));
     if (agreement) {
       agreements.push_back(*std::move(agreement));
       some = true;

@@ -85,6 +85,18 @@ TEST(FindAgreements, tellWhatCannotBeReplayedBesideTheOthers) {
   EXPECT_THAT(to_json(*all), HasSubstr("bad.trace"));
 }
 
+TEST(FindAgreements, takeNoRecordingOfAnotherPlaceButOfAnotherBackingStore) {
+  const TempDir folder;
+  const std::vector<recording::Operation> puts = {{.at_ns = 5, .client = 1}};
+  auto runs = runs_with_recording(
+      folder.path(), "one",
+      recording::beginning_of({}) + recording::blocks_of(puts) + recording::end_of(0));
+  runs[1].key.backing = "ssd (emulated)";
+  EXPECT_TRUE(find_agreements(folder.path(), runs));
+  runs[1].key.seed = 2;
+  EXPECT_FALSE(find_agreements(folder.path(), runs));
+}
+
 GuestLine line(LineKind kind, std::uint64_t number, const std::string& name = "") {
   return {.kind = kind, .number = number, .milliseconds = 0, .text = "", .name = name};
 }

@@ -96,7 +96,7 @@ std::string blocks_data(const ScenarioSummary& scenario, std::size_t vm) {
 }  // namespace
 
 Plot totals_plot(const ScenarioSummary& scenario) {
-  const std::string title = scenario.scenario + ": the VMs' running times together";
+  const std::string title = scenario.place.scenario + ": the VMs' running times together";
   std::string data = "$totals << END\n";
   std::string ample;
   for (const PolicySummary& policy : scenario.policies) {
@@ -119,7 +119,8 @@ Plot totals_plot(const ScenarioSummary& scenario) {
 }
 
 Plot blocks_plot(const ScenarioSummary& scenario, std::size_t vm) {
-  const std::string title = scenario.scenario + ", " + scenario.policies.front().vms[vm].name +
+  const std::string title = scenario.place.scenario + ", " +
+                            scenario.policies.front().vms[vm].name +
                             ": time of a pass by block size";
   std::string script = preamble(title, 360) + kBarStyles + blocks_data(scenario, vm) +
                        "set datafile missing '?'\nset style data histograms\n"

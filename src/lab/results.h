@@ -51,17 +51,16 @@ struct PolicySummary {
 };
 
 struct ScenarioSummary {
-  std::string scenario{};
-  std::string guest{};
-  std::string backing{};
-  std::string data{};
-  double scale = 1;
+  RunKey place{};  // of all its runs
   std::uint64_t frames_total = 0;
   std::map<std::string, std::string> conditions{};  // for people
   std::vector<PolicySummary> policies{};  // in the order in which they were first run, ample first
 };
 
-// Runs that differ in anything but policy and repetition are apart.
+// What runs that are compared have in common: all but policy and repetition, which are empty.
+RunKey place_of(RunKey key);
+
+// Runs of different places are apart.
 std::vector<ScenarioSummary> summarize(const std::vector<RunRecord>& records);
 const PolicySummary* find_policy(const ScenarioSummary& scenario, const std::string& policy);
 
