@@ -279,6 +279,11 @@ const ScenarioSummary* counterpart(const ScenarioSummary& one,
   return like;
 }
 
+// It had memory for all, as none of those that it would stand beside.
+bool is_recorded(const RunRecord& record) {
+  return record.key.policy == kRecorded;
+}
+
 constexpr char kIntroduction[] =
     "<p>Running times are seconds of the workloads in each VM, pauses apart, mean ± deviation over "
     "the repetitions. A slowdown is against the same scenario with ample RAM, in which the VMs "
@@ -345,6 +350,9 @@ std::string runs_csv(const std::vector<RunRecord>& records) {
       "scenario,guest,backing,policy,repetition,vm,run,workload,start_s,seconds,stopped,"
       "checksum\n";
   for (const RunRecord& record : records) {
+    if (is_recorded(record)) {
+      continue;
+    }
     for (const VmRecord& vm : record.vms) {
       for (std::size_t i = 0; i < vm.runs.size(); ++i) {
         const WorkloadRecord& run = vm.runs[i];
@@ -362,6 +370,9 @@ std::string runs_csv(const std::vector<RunRecord>& records) {
 std::string frames_csv(const std::vector<RunRecord>& records) {
   std::string csv = "scenario,policy,repetition,at_s,vm,used,target\n";
   for (const RunRecord& record : records) {
+    if (is_recorded(record)) {
+      continue;
+    }
     const std::string place = csv_quoted(record.key.scenario) + "," +
                               csv_quoted(record.key.policy) + "," +
                               std::to_string(record.key.repetition) + ",";
@@ -380,6 +391,9 @@ std::string frames_csv(const std::vector<RunRecord>& records) {
 std::string blocks_csv(const std::vector<RunRecord>& records) {
   std::string csv = "scenario,policy,repetition,at_s,vm,block_bytes,milliseconds\n";
   for (const RunRecord& record : records) {
+    if (is_recorded(record)) {
+      continue;
+    }
     const std::string place = csv_quoted(record.key.scenario) + "," +
                               csv_quoted(record.key.policy) + "," +
                               std::to_string(record.key.repetition) + ",";
