@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
-#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "base/disk_speed.h"
+#include "lab/paths.h"
 #include "lab/table.h"
 #include "pager/pager.h"
 #include "recording/file.h"
@@ -20,13 +20,8 @@ using Json = nlohmann::json;
 constexpr double kNoise = 0.02;
 
 double noise_between(const Mean& left, const Mean& right) {
-  if (left.count < 2 || right.count < 2) {
-    return kNoise * std::min(left.mean, right.mean);
-  }
-  const auto square = [](const Mean& mean) {
-    return mean.deviation * mean.deviation / static_cast<double>(mean.count);
-  };
-  return std::sqrt(square(left) + square(right));
+  return left.count < 2 || right.count < 2 ? kNoise * std::min(left.mean, right.mean)
+                                           : standard_error(left, right);
 }
 
 int order_of(double left, double right, double noise) {
@@ -37,16 +32,17 @@ int order_of(double left, double right, double noise) {
 const RunRecord* recorded_run(const ScenarioSummary& summary,
                               const std::vector<RunRecord>& records) {
   const auto found = std::find_if(records.rbegin(), records.rend(), [&](const RunRecord& record) {
-    return record.key.policy == kRecorded && record.key.scenario == summary.scenario &&
-           record.key.guest == summary.guest && record.key.scale == summary.scale &&
-           record.key.data == summary.data;
+    RunKey place = place_of(record.key);
+    place.backing = summary.place.backing;  // nothing went there
+    return record.key.policy == kRecorded && place == summary.place;
   });
   return found == records.rend() ? nullptr : &*found;
 }
 
 Result<sim::ReplaySettings> settings_of(const ScenarioSummary& summary, const RunRecord& recorded) {
   sim::ReplaySettings settings{.frames = summary.frames_total};
-  const auto backing = DiskSpeed::parse(summary.backing.substr(0, summary.backing.find(' ')));
+  const auto backing =
+      DiskSpeed::parse(summary.place.backing.substr(0, summary.place.backing.find(' ')));
   FALLOW_TRY(backing);
   settings.client.backing = *backing;
   const auto rate = recorded.conditions.find("demotion");
@@ -67,9 +63,9 @@ Result<Agreement> find_agreement(const ScenarioSummary& summary, const RunRecord
   }
   const auto settings = settings_of(summary, recorded);
   FALLOW_TRY(settings);
-  Agreement agreement{.scenario = summary.scenario,
-                      .guest = summary.guest,
-                      .backing = summary.backing,
+  Agreement agreement{.scenario = summary.place.scenario,
+                      .guest = summary.place.guest,
+                      .backing = summary.place.backing,
                       .doubts = script->doubts};
   std::vector<std::string> specs;
   for (const PolicySummary& policy : summary.policies) {
@@ -89,6 +85,14 @@ Result<Agreement> find_agreement(const ScenarioSummary& summary, const RunRecord
                      return a.real_s.mean < b.real_s.mean;
                    });
   return agreement;
+}
+
+// One that cannot be replayed hides no other.
+Agreement without_replay(const ScenarioSummary& summary, const std::string& error) {
+  return {.scenario = summary.place.scenario,
+          .guest = summary.place.guest,
+          .backing = summary.place.backing,
+          .error = error};
 }
 
 std::string or_dash(const std::optional<double>& value) {
@@ -128,23 +132,45 @@ std::string recording_path(const std::string& folder, const std::string& scenari
   return folder + "/" + scenario + ".trace";
 }
 
+Result<bool> has_recording(const std::string& folder, const std::vector<RunRecord>& records,
+                           const RunKey& recorded) {
+  const auto last = std::find_if(records.rbegin(), records.rend(), [&](const RunRecord& record) {
+    return record.key.policy == kRecorded && record.key.scenario == recorded.scenario;
+  });
+  return last != records.rend() && last->key == recorded
+             ? is_there(recording_path(folder, recorded.scenario))
+             : Result<bool>(false);
+}
+
 Result<std::vector<Agreement>> find_agreements(const std::string& folder,
                                                const std::vector<RunRecord>& records) {
   std::vector<Agreement> agreements;
+  bool some = false;
+  std::optional<Error> first;
   for (const ScenarioSummary& summary : summarize(records)) {
-    const std::string path = recording_path(folder, summary.scenario);
     const RunRecord* recorded = recorded_run(summary, records);
-    if (recorded == nullptr || !std::filesystem::exists(path)) {
+    if (recorded == nullptr) {
       continue;
     }
-    Result<Agreement> agreement = find_agreement(summary, *recorded, path);
-    FALLOW_TRY(agreement);
-    agreements.push_back(*std::move(agreement));
+    const auto there = has_recording(folder, records, recorded->key);
+    FALLOW_TRY(there);
+    if (!*there) {
+      continue;
+    }
+    Result<Agreement> agreement =
+        find_agreement(summary, *recorded, recording_path(folder, summary.place.scenario));
+    if (agreement) {
+      agreements.push_back(*std::move(agreement));
+      some = true;
+    } else {
+      agreements.push_back(without_replay(summary, agreement.error().text));
+      first = first ? first : agreement.error();
+    }
   }
   if (agreements.empty()) {
     return invalid("no recording in " + folder + ": see `fallow-lab run --record`");
   }
-  return agreements;
+  return some ? Result<std::vector<Agreement>>(std::move(agreements)) : *first;
 }
 
 std::optional<double> mean_tau(const std::vector<Agreement>& agreements) {
@@ -164,6 +190,10 @@ std::string to_table(const std::vector<Agreement>& agreements) {
             ", backing store: " + agreement.backing + ": tau " + or_dash(agreement.tau) + "\n";
     for (const std::string& doubt : agreement.doubts) {
       text += "warning: " + doubt + "\n";
+    }
+    if (!agreement.error.empty()) {
+      text += "error: " + agreement.error + "\n\n";
+      continue;
     }
     std::vector<Row> rows = {{"policy", "", "real (s)", "replayed (s)"}};
     for (const ComparedPolicy& policy : agreement.policies) {
@@ -191,6 +221,7 @@ std::string to_json(const std::vector<Agreement>& agreements) {
                    {"backing", agreement.backing},
                    {"tau", number_or_null(agreement.tau)},
                    {"doubts", agreement.doubts},
+                   {"error", agreement.error.empty() ? Json(nullptr) : Json(agreement.error)},
                    {"policies", policies}});
   }
   const Json whole = {{"scenarios", all}, {"mean_tau", number_or_null(mean_tau(agreements))}};

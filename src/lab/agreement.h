@@ -25,6 +25,7 @@ struct Agreement {
   // Kendall's tau-b; none of fewer than two policies.
   std::optional<double> tau{};
   std::vector<std::string> doubts{};  // of the recording
+  std::string error{};                // why it cannot be replayed: then there are no policies
 };
 
 // Differences that the noise of the real runs hides are ties on both sides: their standard error,
@@ -33,8 +34,13 @@ std::optional<double> kendall_tau(const std::vector<ComparedPolicy>& policies);
 
 // Where a scenario's recording is, in a folder of runs.
 std::string recording_path(const std::string& folder, const std::string& scenario);
+// Whether the recording there is that of this run: each recorded run of a scenario replaces the
+// recording of the one before it, whatever its scale and guests.
+Result<bool> has_recording(const std::string& folder, const std::vector<RunRecord>& records,
+                           const RunKey& recorded);
 
-// Replays each recording of the folder under the policies of its runs. kInvalid when there is none.
+// Replays each recording of the folder under the policies of its runs. kInvalid when there is none;
+// when none can be replayed, the first one's error.
 Result<std::vector<Agreement>> find_agreements(const std::string& folder,
                                                const std::vector<RunRecord>& records);
 // The mean of those that there are.

@@ -3,9 +3,12 @@
 #include <gmock/gmock.h>
 
 #include <cmath>
+#include <fstream>
 
 #include "base/temp_dir.h"
 #include "lab/mark_book.h"
+#include "recording/file.h"
+#include "sim/script.h"
 
 namespace fallow::lab {
 namespace {
@@ -50,6 +53,50 @@ TEST(FindAgreements, sayWhatToDoWhereNothingIsRecorded) {
   EXPECT_THAT(none.error().text, HasSubstr("--record"));
 }
 
+// Runs of a scenario under greedy and recorded, and its recording.
+std::vector<RunRecord> runs_with_recording(const std::string& folder, const std::string& scenario,
+                                           const std::string& recording) {
+  std::ofstream(recording_path(folder, scenario), std::ios::binary) << recording;
+  RunRecord greedy{.key = {.scenario = scenario, .policy = "greedy", .backing = "hdd (emulated)"},
+                   .frames_total = 16,
+                   .vms = {{.name = "a", .running_s = 1}}};
+  RunRecord recorded = greedy;
+  recorded.key.policy = kRecorded;
+  return {greedy, recorded};
+}
+
+TEST(FindAgreements, tellWhatCannotBeReplayedBesideTheOthers) {
+  const TempDir folder;
+  const std::vector<recording::Operation> puts = {{.at_ns = 5, .client = 1}};
+  auto runs = runs_with_recording(folder.path(), "bad", "no recording");
+  EXPECT_FALSE(find_agreements(folder.path(), runs));
+  for (const RunRecord& run : runs_with_recording(
+           folder.path(), "good",
+           recording::beginning_of({}) + recording::blocks_of(puts) + recording::end_of(0))) {
+    runs.push_back(run);
+  }
+  const auto all = find_agreements(folder.path(), runs);
+  ASSERT_TRUE(all) << all.error().text;
+  ASSERT_EQ(all->size(), 2u);
+  EXPECT_THAT(all->front().error, HasSubstr("bad.trace"));
+  EXPECT_EQ(all->back().error, "");
+  EXPECT_EQ(all->back().policies.size(), 1u);
+  EXPECT_THAT(to_table(*all), HasSubstr("error: " + all->front().error));
+  EXPECT_THAT(to_json(*all), HasSubstr("bad.trace"));
+}
+
+TEST(FindAgreements, takeNoRecordingOfAnotherPlaceButOfAnotherBackingStore) {
+  const TempDir folder;
+  const std::vector<recording::Operation> puts = {{.at_ns = 5, .client = 1}};
+  auto runs = runs_with_recording(
+      folder.path(), "one",
+      recording::beginning_of({}) + recording::blocks_of(puts) + recording::end_of(0));
+  runs[1].key.backing = "ssd (emulated)";
+  EXPECT_TRUE(find_agreements(folder.path(), runs));
+  runs[1].key.seed = 2;
+  EXPECT_FALSE(find_agreements(folder.path(), runs));
+}
+
 GuestLine line(LineKind kind, std::uint64_t number, const std::string& name = "") {
   return {.kind = kind, .number = number, .milliseconds = 0, .text = "", .name = name};
 }
@@ -82,6 +129,25 @@ TEST(MarkBook, knowsWhatEachBeginningWaitedFor) {
   EXPECT_THAT(marks[8].after, ElementsAre(5));
   EXPECT_EQ(marks[10].kind, MarkKind::kStop);
   EXPECT_THAT(marks[10].after, ElementsAre(7, 10));
+}
+
+TEST(MarkBook, hasAStopByTheClockWaitForWhoBeganFirst) {
+  Scenario scenario;
+  scenario.vms = {{.name = "a"}, {.name = "b"}};
+  MarkBook book(scenario);
+  book.begin(1, {.delay_ns = 10}, 12);
+  book.begin(0, {.delay_ns = 30}, 31);
+  book.stop(0, {.delay_ns = 60}, 61);
+  book.stop(1, {.delay_ns = 60}, 61);
+  const auto& marks = book.marks();
+  ASSERT_EQ(marks.size(), 4u);
+  EXPECT_THAT(marks[2].after, ElementsAre(1));
+  EXPECT_EQ(marks[2].delay_ns, 50u);
+  EXPECT_THAT(marks[3].after, ElementsAre(1));
+  // Which is what a replay takes.
+  recording::Recording recording;
+  recording.marks = marks;
+  EXPECT_TRUE(sim::make_script(recording));
 }
 
 }  // namespace

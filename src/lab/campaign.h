@@ -13,12 +13,9 @@
 
 namespace fallow::lab {
 
-// Every policy of 004, chapter 2, with the values of P that it is tried with, and ours.
-const std::vector<std::string>& all_policies();
-
 struct CampaignSettings {
   std::vector<Scenario> scenarios{};    // scaled
-  std::vector<std::string> policies{};  // empty: each scenario's own, or all
+  std::vector<std::string> policies{};  // empty: each scenario's own, or policy::tried_policies()
   std::uint64_t repetitions = 0;        // 0: each scenario's own
   LabSetting lab{};
   std::string runs_path{};
@@ -30,9 +27,13 @@ struct PlannedRun {
   std::size_t scenario = 0;
   RunKey key{};
 };
-// All of them, in the order in which they are made: a scenario's repetitions are interleaved, so
-// that what changes slowly about the host strikes all policies alike. Pure.
+// All of them, each once, in the order in which they are made: a scenario's repetitions are
+// interleaved, so that what changes slowly about the host strikes all policies alike. Pure.
 std::vector<PlannedRun> plan_runs(const CampaignSettings& settings);
+// Those that are not there already. One that is recorded is there only with its recording.
+Result<std::vector<PlannedRun>> runs_to_make(const std::vector<PlannedRun>& planned,
+                                             const std::vector<RunRecord>& before,
+                                             const std::string& recordings);
 
 // "process", or how machines are run.
 std::string describe(const LabSetting& setting);

@@ -2,9 +2,14 @@
 
 #include <gtest/gtest.h>
 
+#include <fstream>
 #include <set>
 
+#include "base/file.h"
+#include "base/temp_dir.h"
+#include "lab/paths.h"
 #include "lab/process_guest.h"
+#include "lab/run_recorder.h"
 #include "lab/scenario_files.h"
 #include "policy/policy_list.h"
 
@@ -42,11 +47,66 @@ TEST(PlanRuns, takesAllPoliciesUnlessToldOtherwise) {
   all.policies.clear();
   all.repetitions = 2;
   all.scenarios[1].policies = {"greedy"};
-  EXPECT_EQ(plan_runs(all).size(), 1 + 2 * all_policies().size() + 1 + 2);
+  EXPECT_EQ(plan_runs(all).size(), 1 + 2 * policy::tried_policies().size() + 1 + 2);
 }
 
-TEST(AllPolicies, areSpelledInFull) {
-  for (const std::string& policy : all_policies()) {
+TEST(PlanRuns, makesEachRunOnceThoughItsScenarioIsNamedTwice) {
+  CampaignSettings twice = settings();
+  twice.scenarios.push_back(twice.scenarios[0]);
+  twice.policies.emplace_back("greedy");
+  EXPECT_EQ(plan_runs(twice).size(), plan_runs(settings()).size());
+}
+
+// What runs_to_make() leaves of the plan of one scenario under greedy that is recorded.
+std::vector<std::string> policies_left(const std::vector<RunRecord>& before,
+                                       const std::string& recordings) {
+  CampaignSettings recorded = settings();
+  recorded.scenarios.resize(1);
+  recorded.policies = {"greedy"};
+  recorded.repetitions = 1;
+  recorded.recordings = recordings;
+  const auto left = runs_to_make(plan_runs(recorded), before, recordings);
+  EXPECT_TRUE(left);
+  std::vector<std::string> policies;
+  for (const PlannedRun& run : *left) {
+    policies.push_back(run.key.policy);
+  }
+  return policies;
+}
+
+TEST(RunsToMake, areThoseThatAreMissingAndARecordedOneWhoseRecordingIsGone) {
+  const TempDir folder;
+  RunKey key = plan_runs(settings()).front().key;
+  std::vector<RunRecord> before = {{.key = key}};
+  EXPECT_EQ(policies_left({}, folder.path()),
+            (std::vector<std::string>{kAmple, kRecorded, "greedy"}));
+  key.policy = kRecorded;
+  before.push_back({.key = key});
+  EXPECT_EQ(policies_left(before, folder.path()), (std::vector<std::string>{kRecorded, "greedy"}));
+  std::ofstream(folder.path() + "/one.trace") << "x";
+  EXPECT_EQ(policies_left(before, folder.path()), std::vector<std::string>{"greedy"});
+  // Another scale's has replaced it.
+  key.scale = 0.5;
+  before.push_back({.key = key});
+  EXPECT_EQ(policies_left(before, folder.path()), (std::vector<std::string>{kRecorded, "greedy"}));
+}
+
+TEST(RunRecorder, thatDoesNotRecordLeavesTheRecordingBeforeItAlone) {
+  const TempDir folder;
+  const std::string path = folder.path() + "/one.trace";
+  std::ofstream(path) << "good";
+  const Scenario scenario;
+  {
+    const node::ControlClient nobody(folder.path() + "/none.sock", 100);
+    RunRecorder recorder(nobody, scenario, path);
+    EXPECT_FALSE(recorder.start());
+  }
+  EXPECT_EQ(*read_text_file(path, 100), "good");
+  EXPECT_FALSE(*is_there(path + ".new"));
+}
+
+TEST(TriedPolicies, areSpelledInFull) {
+  for (const std::string& policy : policy::tried_policies()) {
     const auto read = policy::parse_policies(policy);
     ASSERT_TRUE(read) << read.error().text;
     EXPECT_EQ(read->front(), policy);

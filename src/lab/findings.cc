@@ -70,9 +70,9 @@ void document_findings(const ScenarioSummary& scenario, std::vector<Finding>& al
   const PolicySummary* smart =
       best(scenario, [](const PolicySummary& policy) { return is_smart(policy.policy); });
   const PolicySummary* slow = find_policy(scenario, "smart-alloc:P=0.25,threshold=64");
-  const std::string name = scenario.scenario + ": ";
+  const std::string name = scenario.place.scenario + ": ";
   all.push_back(compare_totals(name + "smart-alloc at its best P beats greedy", smart, greedy, 1));
-  if (scenario.scenario == "scenario-1") {
+  if (scenario.place.scenario == "scenario-1") {
     all.push_back(
         compare_totals(name + "too small a P (0.25%) is worse than greedy", greedy, slow, 1));
   }
@@ -142,7 +142,7 @@ Finding how_often(const std::string& text, const std::vector<ScenarioSummary>& s
       ++of;
       if (ours->total_s.mean <= most * theirs->total_s.mean) {
         ++count;
-        names += (names.empty() ? ": " : ", ") + scenario.scenario;
+        names += (names.empty() ? ": " : ", ") + scenario.place.scenario;
       }
     }
   }
@@ -156,7 +156,7 @@ void untuned_findings(const ScenarioSummary& scenario, std::vector<Finding>& all
   if (ours == nullptr || theirs == nullptr) {
     return;
   }
-  const std::string name = scenario.scenario + ": the untuned policy";
+  const std::string name = scenario.place.scenario + ": the untuned policy";
   all.push_back(compare_totals(name + " takes at most 1.02 of the best tuned one's time", ours,
                                theirs, 1.02));
   all.push_back(compare_totals(name + " against greedy", ours, find_policy(scenario, kGreedy), 1));
@@ -176,13 +176,13 @@ void untuned_findings(const ScenarioSummary& scenario, std::vector<Finding>& all
 std::vector<Finding> findings(const std::vector<ScenarioSummary>& scenarios) {
   std::vector<Finding> all;
   for (const ScenarioSummary& scenario : scenarios) {
-    if (scenario.scenario.starts_with("scenario-") || scenario.scenario == "usemem") {
+    if (scenario.place.scenario.starts_with("scenario-") || scenario.place.scenario == "usemem") {
       document_findings(scenario, all);
     }
-    if (scenario.scenario == "scenario-3") {
+    if (scenario.place.scenario == "scenario-3") {
       late_vm_finding(scenario, all);
     }
-    if (scenario.scenario == "usemem") {
+    if (scenario.place.scenario == "usemem") {
       starved_vm_finding(scenario, all);
       lifted_vm_finding(scenario, all);
     }

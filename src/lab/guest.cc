@@ -163,6 +163,15 @@ Result<GuestMemory> Guest::memory(std::uint64_t timeout_ms) {
                 : failed(settings_.name + ": cannot read the guest's figures: " + *answer);
 }
 
+Status Guest::start_workload(const std::vector<std::string>& words, std::uint64_t timeout_ms) {
+  std::string line = "start";
+  for (const std::string& word : words) {
+    line += " " + word;
+  }
+  const auto answer = command(line, timeout_ms);
+  return answer ? Status() : answer.error();
+}
+
 Status Guest::wait_workload_end(std::uint64_t timeout_ms) {
   return wait([this] { return exit_code_.has_value(); }, timeout_ms, "the workload's end");
 }

@@ -46,12 +46,12 @@ class Guest {
 
   // Sends a command and waits for its answer.
   Result<std::string> command(const std::string& line, std::uint64_t timeout_ms);
-  // In two halves, so that several guests can be told something at the same moment.
+  // Without waiting, so that several guests can be told something at the same moment.
   void send(const std::string& line);
-  Result<std::string> receive_answer(std::uint64_t timeout_ms);
-
   Result<GuestMemory> memory(std::uint64_t timeout_ms);
 
+  // A program and its arguments, none of which holds a space.
+  Status start_workload(const std::vector<std::string>& words, std::uint64_t timeout_ms);
   // Called with every line of the workload's, from within the loop: it must only take note.
   void on_workload(LineHandler handler) { workload_handler_ = std::move(handler); }
   Status wait_workload_end(std::uint64_t timeout_ms);
@@ -73,6 +73,7 @@ class Guest {
   void accept();
   void read();
   void take(const GuestLine& line);
+  Result<std::string> receive_answer(std::uint64_t timeout_ms);
   Status wait(const std::function<bool()>& done, std::uint64_t timeout_ms, const std::string& what);
   // The end of its program's output and of its console, for an error's text.
   [[nodiscard]] std::string last_words() const;

@@ -13,6 +13,7 @@
 #include "lab/agreement.h"
 #include "lab/campaign.h"
 #include "lab/findings.h"
+#include "lab/paths.h"
 #include "lab/scenario_files.h"
 #include "lab/scenario_report.h"
 #include "lab/single_machine.h"
@@ -154,7 +155,8 @@ Status apply(const CampaignOptions& options, Scenario& scenario) {
     scenario.demotion = *rate;
   }
   scenario.seed = options.seed == 0 ? scenario.seed : options.seed;
-  return check_fits(scenario, host_bytes());
+  return check_fits(scenario, options.guest == "vm" ? GuestKind::kMachine : GuestKind::kProcess,
+                    options.record, host_bytes());
 }
 
 Status check_machines(const std::vector<Scenario>& scenarios) {
@@ -162,7 +164,7 @@ Status check_machines(const std::vector<Scenario>& scenarios) {
     for (const VmPlan& vm : scenario.vms) {
       for (const RunPlan& run : vm.runs) {
         if (!find_workload(run.workload)->in_machines) {
-          return invalid(scenario.path + ":" + std::to_string(vm.line) + ": " + run.workload +
+          return invalid(scenario.path + ":" + std::to_string(run.line) + ": " + run.workload +
                          " needs programs that the guests' image does not have: use --guest "
                          "process");
         }
@@ -234,9 +236,18 @@ int print_report(const std::string& folder, bool json) {
   if (const Status written = write_report(*records, scenarios, all, folder); !written) {
     return report(written.error());
   }
-  const auto path = std::filesystem::absolute(folder + "/report.html").lexically_normal();
+  std::error_code error;
+  const std::string below = folder + "/report.html";
+  const auto whole = std::filesystem::absolute(below, error).lexically_normal();
+  const std::string path = error ? below : whole.string();
   std::fprintf(json ? stderr : stdout, "report: %s\n", path.c_str());
   return 0;
+}
+
+// Where runs go, before anything is run.
+Status prepare_folder(const CampaignOptions& options) {
+  FALLOW_TRY(make_folder(options.out));
+  return options.anew ? remove_file(runs_path(options.out)) : Status();
 }
 
 int run_scenarios(const Options& options) {
@@ -244,10 +255,8 @@ int run_scenarios(const Options& options) {
   if (!settings) {
     return report(settings.error());
   }
-  std::error_code error;
-  std::filesystem::create_directories(options.campaign.out, error);
-  if (options.campaign.anew) {
-    std::filesystem::remove(settings->runs_path, error);
+  if (const Status ready = prepare_folder(options.campaign); !ready) {
+    return report(ready.error());
   }
   auto loop = LabLoop::create();
   if (!loop) {

@@ -24,7 +24,11 @@ void MarkBook::end(std::size_t vm, std::uint64_t at_ns) {
 }
 
 void MarkBook::stop(std::size_t vm, const Trigger& why, std::uint64_t at_ns) {
-  wait_for(add(MarkKind::kStop, vm, at_ns), why);
+  Mark& mark = add(MarkKind::kStop, vm, at_ns);
+  wait_for(mark, why);
+  if (why.kind == Trigger::Kind::kBegin) {
+    wait_from_beginning(mark);
+  }
 }
 
 void MarkBook::take(std::size_t vm, const GuestLine& line, std::uint64_t at_ns) {
@@ -34,6 +38,17 @@ void MarkBook::take(std::size_t vm, const GuestLine& line, std::uint64_t at_ns) 
   } else if (line.kind == LineKind::kPhase) {
     const std::uint32_t mark = add(MarkKind::kPoint, vm, at_ns).id;
     points_.push_back({vm, Trigger::Kind::kPhase, 0, line.name, mark});
+  }
+}
+
+// A stop waits for something, always. The scenario's beginning has no mark, but the VM that began
+// first waited for nothing else: the mark is set so long after it.
+void MarkBook::wait_from_beginning(Mark& mark) const {
+  const auto first = std::find_if(marks_.begin(), marks_.end(),
+                                  [](const Mark& one) { return one.kind == MarkKind::kBegin; });
+  if (first != marks_.end()) {
+    mark.after.push_back(first->id);
+    mark.delay_ns -= std::min(mark.delay_ns, first->delay_ns);
   }
 }
 

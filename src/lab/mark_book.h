@@ -36,6 +36,7 @@ class MarkBook {
   };
   recording::Mark& add(recording::MarkKind kind, std::size_t vm, std::uint64_t at_ns);
   void wait_for(recording::Mark& mark, const Trigger& why) const;
+  void wait_from_beginning(recording::Mark& mark) const;
 
   const Scenario& scenario_;
   std::vector<recording::Mark> marks_;

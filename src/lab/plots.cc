@@ -26,13 +26,20 @@ constexpr const char* kBarStyles =
     "set linetype 5 lc rgb '#0072B2'\nset linetype 6 lc rgb '#009E73'\n"
     "set linetype 7 lc rgb '#CC79A7'\n";
 
-// In gnuplot's single quotes only a quote itself is special.
-std::string quoted(const std::string& text) {
+// Text of records may come from elsewhere, and gnuplot runs what it reads: a line's end closes a
+// quote that is open, and what follows would be commands.
+std::string harmless(const std::string& text) {
   std::string safe;
   for (const char letter : text) {
-    safe += letter == '\'' ? std::string("''") : std::string(1, letter);
+    const bool control = static_cast<unsigned char>(letter) < ' ' || letter == '\x7f';
+    const bool special = std::string_view("'\"`\\").find(letter) != std::string_view::npos;
+    safe += control ? ' ' : special ? '_' : letter;
   }
-  return "'" + safe + "'";
+  return safe;
+}
+
+std::string quoted(const std::string& text) {
+  return "'" + harmless(text) + "'";
 }
 
 // How every plot begins: size, fonts, title, borders.
@@ -89,7 +96,7 @@ std::string blocks_data(const ScenarioSummary& scenario, std::size_t vm) {
 }  // namespace
 
 Plot totals_plot(const ScenarioSummary& scenario) {
-  const std::string title = scenario.scenario + ": the VMs' running times together";
+  const std::string title = scenario.place.scenario + ": the VMs' running times together";
   std::string data = "$totals << END\n";
   std::string ample;
   for (const PolicySummary& policy : scenario.policies) {
@@ -97,7 +104,7 @@ Plot totals_plot(const ScenarioSummary& scenario) {
       ample = decimal(policy.total_s.mean, 3);
       continue;
     }
-    data += "\"" + policy.policy + "\" " + decimal(policy.total_s.mean, 3) + " " +
+    data += "\"" + harmless(policy.policy) + "\" " + decimal(policy.total_s.mean, 3) + " " +
             decimal(policy.total_s.deviation, 3) + "\n";
   }
   std::string script = preamble(title, 420) + data +
@@ -112,7 +119,8 @@ Plot totals_plot(const ScenarioSummary& scenario) {
 }
 
 Plot blocks_plot(const ScenarioSummary& scenario, std::size_t vm) {
-  const std::string title = scenario.scenario + ", " + scenario.policies.front().vms[vm].name +
+  const std::string title = scenario.place.scenario + ", " +
+                            scenario.policies.front().vms[vm].name +
                             ": time of a pass by block size";
   std::string script = preamble(title, 360) + kBarStyles + blocks_data(scenario, vm) +
                        "set datafile missing '?'\nset style data histograms\n"

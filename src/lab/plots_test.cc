@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include "base/temp_dir.h"
+#include "lab/paths.h"
 #include "lab/test_record.h"
 
 namespace fallow::lab {
@@ -48,8 +49,28 @@ TEST(Plots, GnuplotDrawsAll) {
   }
 }
 
-TEST(Plots, AQuoteInANameStaysText) {
-  EXPECT_THAT(frames_plot(test_record("it's")).script, HasSubstr("under it''s"));
+TEST(Plots, NamesAreNothingButText) {
+  EXPECT_THAT(frames_plot(test_record("it's\\\n")).script, HasSubstr("under it_s_ :"));
+  const auto all = summarize({test_record("a\"\nEND\nsystem `x`")});
+  EXPECT_THAT(totals_plot(all.at(0)).script, HasSubstr("\n\"a_ END system _x_\" 26.000"));
+}
+
+TEST(Plots, GnuplotRunsNothingThatARecordSays) {
+  const TempDir folder;
+  const std::string mark = folder.path() + "/mark";
+  for (const char* quote : {"'", "\"", ""}) {
+    RunRecord record = test_record(std::string("p") + quote + "\nEND\nsystem \"touch " + mark +
+                                   "\"\n`touch " + mark + "`\n");
+    record.key.scenario = record.key.policy;
+    record.vms[2].name = record.key.policy;
+    const auto all = summarize({record});
+    for (const Plot& plot :
+         {totals_plot(all.at(0)), blocks_plot(all.at(0), 2), frames_plot(record)}) {
+      const auto svg = render(plot, folder.path());
+      EXPECT_TRUE(svg.ok()) << svg.error().text;
+      EXPECT_FALSE(*is_there(mark)) << plot.script;
+    }
+  }
 }
 
 }  // namespace

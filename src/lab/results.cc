@@ -6,17 +6,11 @@
 #include <map>
 #include <numeric>
 #include <set>
-#include <tuple>
 
 #include "lab/table.h"
 
 namespace fallow::lab {
 namespace {
-
-auto place_of(const RunKey& key) {
-  return std::tuple(key.scenario, key.guest, key.backing, key.data, key.scale, key.seed,
-                    key.fingerprint);
-}
 
 using Runs = std::vector<const RunRecord*>;
 
@@ -168,11 +162,7 @@ PolicySummary summarize_policy(const std::string& policy, const Runs& runs,
 
 ScenarioSummary summarize_scenario(const Runs& runs) {
   const RunRecord& first = *runs.front();
-  ScenarioSummary summary{.scenario = first.key.scenario,
-                          .guest = first.key.guest,
-                          .backing = first.key.backing,
-                          .data = first.key.data,
-                          .scale = first.key.scale};
+  ScenarioSummary summary{.place = place_of(first.key)};
   std::vector<std::string> order;
   std::map<std::string, Runs> by_policy;
   for (const RunRecord* run : runs) {
@@ -211,14 +201,16 @@ Mean mean_of(const std::vector<double>& values) {
   return result;
 }
 
-bool differ(const Mean& left, const Mean& right) {
-  if (left.count < 2 || right.count < 2) {
-    return false;
-  }
+double standard_error(const Mean& left, const Mean& right) {
   const auto variance = [](const Mean& mean) {
     return mean.deviation * mean.deviation / static_cast<double>(mean.count);
   };
-  return std::abs(left.mean - right.mean) > 2 * std::sqrt(variance(left) + variance(right));
+  return std::sqrt(variance(left) + variance(right));
+}
+
+bool differ(const Mean& left, const Mean& right) {
+  return left.count >= 2 && right.count >= 2 &&
+         std::abs(left.mean - right.mean) > 2 * standard_error(left, right);
 }
 
 double equal_share(const ScenarioSummary& scenario) {
@@ -248,11 +240,17 @@ double jain_index(const std::vector<double>& values) {
   return squares > 0 ? sum * sum / (static_cast<double>(values.size()) * squares) : 0;
 }
 
+RunKey place_of(RunKey key) {
+  key.policy.clear();
+  key.repetition = 0;
+  return key;
+}
+
 std::vector<ScenarioSummary> summarize(const std::vector<RunRecord>& records) {
-  std::vector<decltype(place_of(RunKey{}))> order;
-  std::map<decltype(place_of(RunKey{})), Runs> places;
+  std::vector<RunKey> order;
+  std::map<RunKey, Runs> places;
   for (const RunRecord& record : records) {
-    const auto place = place_of(record.key);
+    const RunKey place = place_of(record.key);
     if (record.vms.empty() || record.key.policy == kRecorded) {
       continue;
     }
@@ -266,7 +264,7 @@ std::vector<ScenarioSummary> summarize(const std::vector<RunRecord>& records) {
     }
   }
   std::vector<ScenarioSummary> all;
-  for (const auto& place : order) {
+  for (const RunKey& place : order) {
     all.push_back(summarize_scenario(places[place]));
   }
   return all;

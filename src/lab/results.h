@@ -17,6 +17,8 @@ struct Mean {
   double deviation = 0;  // of a sample; 0 of fewer than two
 };
 Mean mean_of(const std::vector<double>& values);
+// Of the difference of two means.
+double standard_error(const Mean& left, const Mean& right);
 // Whether two means differ by more than twice the standard error of their difference. Of single
 // values nothing can be said: false.
 bool differ(const Mean& left, const Mean& right);
@@ -49,17 +51,16 @@ struct PolicySummary {
 };
 
 struct ScenarioSummary {
-  std::string scenario{};
-  std::string guest{};
-  std::string backing{};
-  std::string data{};
-  double scale = 1;
+  RunKey place{};  // of all its runs
   std::uint64_t frames_total = 0;
   std::map<std::string, std::string> conditions{};  // for people
   std::vector<PolicySummary> policies{};  // in the order in which they were first run, ample first
 };
 
-// Runs that differ in anything but policy and repetition are apart.
+// What runs that are compared have in common: all but policy and repetition, which are empty.
+RunKey place_of(RunKey key);
+
+// Runs of different places are apart.
 std::vector<ScenarioSummary> summarize(const std::vector<RunRecord>& records);
 const PolicySummary* find_policy(const ScenarioSummary& scenario, const std::string& policy);
 

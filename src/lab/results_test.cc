@@ -137,6 +137,19 @@ TEST(Findings, sayWhatWasNotRun) {
               HasSubstr("not run: scenario-1: smart-alloc at its best P beats greedy"));
 }
 
+TEST(Compare, pairsPlacesAndOtherwiseThoseThatDifferInTheirFileOnly) {
+  RunRecord changed = record("greedy", 0, {30, 30});
+  changed.key.fingerprint = "other";
+  const auto both = summarize({record("greedy", 0, {10, 10}), changed});
+  ASSERT_EQ(both.size(), 2u);
+  EXPECT_EQ(compare(both, both).size(), 2 * 3u);
+  const auto all = compare(summarize({record("greedy", 0, {10, 10})}), summarize({changed}));
+  ASSERT_EQ(all.size(), 3u);
+  EXPECT_EQ(all[0].right.mean, 60);
+  changed.key.seed = 2;
+  EXPECT_TRUE(compare(summarize({record("greedy", 0, {10, 10})}), summarize({changed})).empty());
+}
+
 TEST(Compare, pairsWhatIsTheSame) {
   const auto left = summarize({record("greedy", 0, {10, 10}), record("greedy", 1, {11, 10})});
   const auto right = summarize({record("greedy", 0, {20, 10}), record("greedy", 1, {21, 10}),

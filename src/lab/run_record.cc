@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/file.h"
+#include "lab/paths.h"
 
 namespace fallow::lab {
 namespace {
@@ -26,6 +27,20 @@ Status drop_half_line(const std::string& path) {
   std::error_code error;
   std::filesystem::resize_file(path, end == std::string::npos ? 0 : end + 1, error);
   return error ? failed_errno("cannot cut " + path + " short", error.value()) : Status();
+}
+
+// What is reckoned with: a run has VMs, and each sample of frames is of all of them.
+Status check(const RunRecord& record) {
+  if (record.vms.empty()) {
+    return invalid("not a record of a run: it has no VMs");
+  }
+  for (const FramesRecord& frames : record.frames) {
+    if (frames.used.size() != record.vms.size() || frames.target.size() != record.vms.size()) {
+      return invalid("not a record of a run: a sample of frames is not of its " +
+                     std::to_string(record.vms.size()) + " VMs");
+    }
+  }
+  return {};
 }
 
 }  // namespace
@@ -52,7 +67,9 @@ std::string to_json_line(const RunRecord& record) {
 
 Result<RunRecord> parse_run_record(std::string_view line) {
   try {
-    return Json::parse(line).get<RunRecord>();
+    RunRecord record = Json::parse(line).get<RunRecord>();
+    FALLOW_TRY(check(record));
+    return record;
   } catch (const Json::exception& error) {
     return invalid(std::string("not a record of a run: ") + error.what());
   }
@@ -60,7 +77,9 @@ Result<RunRecord> parse_run_record(std::string_view line) {
 
 Result<std::vector<RunRecord>> read_run_records(const std::string& path) {
   std::vector<RunRecord> records;
-  if (!std::filesystem::exists(path)) {
+  const auto there = is_there(path);
+  FALLOW_TRY(there);
+  if (!*there) {
     return records;
   }
   const Result<std::string> all = read_text_file(path, kFileBytesMax);
@@ -79,7 +98,9 @@ Result<std::vector<RunRecord>> read_run_records(const std::string& path) {
 }
 
 Status append_run_record(const std::string& path, const RunRecord& record) {
-  if (std::filesystem::exists(path)) {
+  const auto there = is_there(path);
+  FALLOW_TRY(there);
+  if (*there) {
     FALLOW_TRY(drop_half_line(path));
   }
   std::ofstream file(path, std::ios::binary | std::ios::app);

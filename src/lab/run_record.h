@@ -64,7 +64,8 @@ struct FramesRecord {
 
 struct RunRecord {
   RunKey key{};
-  std::map<std::string, std::string> conditions{};  // for people
+  // For people; a replay takes its "demotion" (pages a second, or "off") from here.
+  std::map<std::string, std::string> conditions{};
   std::uint64_t frames_total = 0;
   double seconds = 0;
   std::vector<VmRecord> vms{};

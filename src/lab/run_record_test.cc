@@ -55,6 +55,19 @@ TEST(RunRecord, refusesOtherLines) {
   }
 }
 
+TEST(RunRecord, isRefusedWithoutVmsOrWithSamplesOfOthers) {
+  RunRecord wrong = record();
+  wrong.frames[0].target.clear();
+  EXPECT_THAT(parse_run_record(to_json_line(wrong)).error().text, HasSubstr("not of its 1 VMs"));
+  wrong = record();
+  wrong.frames[0].used.push_back(7);
+  EXPECT_FALSE(parse_run_record(to_json_line(wrong)));
+  wrong = record();
+  wrong.vms.clear();
+  wrong.frames.clear();
+  EXPECT_THAT(parse_run_record(to_json_line(wrong)).error().text, HasSubstr("it has no VMs"));
+}
+
 TEST(RunRecords, goOnBehindALineThatWasCutOff) {
   const TempDir folder;
   const std::string path = folder.path() + "/runs.jsonl";

@@ -6,13 +6,17 @@ namespace fallow::lab {
 
 RunRecorder::RunRecorder(const node::ControlClient& client, const Scenario& scenario,
                          std::string path)
-    : client_(client), path_(std::move(path)), file_(path_), marks_(scenario) {}
+    : client_(client),
+      path_(std::move(path)),
+      new_path_(path_ + ".new"),
+      file_(new_path_),
+      marks_(scenario) {}
 
 RunRecorder::~RunRecorder() {
   join();
   if (!whole_) {
     std::error_code error;
-    std::filesystem::remove(path_, error);
+    std::filesystem::remove(new_path_, error);
   }
 }
 
@@ -51,8 +55,11 @@ Status RunRecorder::end() {
   join();
   FALLOW_TRY(status_);
   FALLOW_TRY(file_.end(marks_.marks()));
-  whole_ = true;
-  return {};
+  std::error_code error;
+  std::filesystem::rename(new_path_, path_, error);
+  whole_ = !error;
+  return whole_ ? Status()
+                : failed_errno("cannot rename " + new_path_ + " to " + path_, error.value());
 }
 
 }  // namespace fallow::lab

@@ -17,7 +17,7 @@ class RunRecorder {
  public:
   // `client` and `scenario` must outlive it.
   RunRecorder(const node::ControlClient& client, const Scenario& scenario, std::string path);
-  // The file that was not ended is no recording, and goes.
+  // What was not ended is no recording, and goes; what was at `path` before stays.
   ~RunRecorder();
   RunRecorder(const RunRecorder&) = delete;
   RunRecorder& operator=(const RunRecorder&) = delete;
@@ -27,7 +27,7 @@ class RunRecorder {
   [[nodiscard]] MarkBook& marks() { return marks_; }
   // Since the recording began.
   [[nodiscard]] std::uint64_t now_ns() const { return clock_.now_ns() - started_ns_; }
-  // The recording ends, and is whole but for what it says is missing.
+  // The recording ends, is whole but for what it says is missing, and takes its place.
   Status end();
 
  private:
@@ -35,6 +35,7 @@ class RunRecorder {
 
   const node::ControlClient& client_;
   const std::string path_;
+  const std::string new_path_;  // until it is whole
   const SystemClock clock_;
   node::RecordingFile file_;
   MarkBook marks_;

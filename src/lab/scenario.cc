@@ -14,6 +14,7 @@
 #include "base/toml_table.h"
 #include "base/units.h"
 #include "lab/workloads.h"
+#include "pager/pager.h"
 #include "policy/policy_list.h"
 
 namespace fallow::lab {
@@ -96,6 +97,48 @@ Result<std::string> parse_workload(const std::string& text) {
     known.insert(workload.name);
   }
   return invalid("no workload is called '" + text + "'; " + suggestion(text, known));
+}
+
+// The largest block that usemem goes over; it goes up step by step. Others tell too late, and only
+// about, how much they take.
+std::uint64_t most_attempted(const RunPlan& run) {
+  return run.workload == "usemem" && run.step_bytes > 0
+             ? run.bytes / run.step_bytes * run.step_bytes
+             : 0;
+}
+
+// usemem says that it has filled its memory only when it does nothing more then.
+bool has_phase(const RunPlan& run, const std::string& phase) {
+  const std::vector<std::string>& phases = find_workload(run.workload)->phases;
+  return std::find(phases.begin(), phases.end(), phase) != phases.end() &&
+         (run.workload != "usemem" || run.idle);
+}
+
+// Whether the VM ever does what is waited for. What goes on for ever is its last run.
+bool comes_so_far(const VmPlan& vm, const Trigger& trigger) {
+  if (trigger.kind == Trigger::Kind::kEnd) {
+    return !vm.runs.back().for_ever;
+  }
+  return std::any_of(vm.runs.begin(), vm.runs.end(), [&](const RunPlan& run) {
+    return trigger.kind == Trigger::Kind::kAttempt ? most_attempted(run) >= trigger.bytes
+                                                   : has_phase(run, trigger.phase);
+  });
+}
+
+// What the VM should do and never does.
+std::string deed_of(const Trigger& trigger) {
+  switch (trigger.kind) {
+    case Trigger::Kind::kAttempt:
+      return "takes " + format_size(trigger.bytes) +
+             " in a block of usemem: of other workloads wait for a phase";
+    case Trigger::Kind::kPhase:
+      return "has a phase '" + trigger.phase + "'";
+    case Trigger::Kind::kEnd:
+      return "ends";
+    case Trigger::Kind::kBegin:
+      break;
+  }
+  return "begins";
 }
 
 // Where things stand in the file, for errors that only the whole shows.
@@ -192,7 +235,7 @@ class Reader {
 
   RunPlan read_run(const toml::table& table) {
     TableReader reader(table, "[[vm.run]]", errors_);
-    RunPlan run;
+    RunPlan run{.line = table.source().begin.line};
     if (!reader.take<std::string>("workload", &run.workload, parse_workload)) {
       reader.missing("workload", "\"usemem\"");
     }
@@ -200,7 +243,7 @@ class Reader {
       reader.missing("size", "\"512M\"");
     }
     const Workload* workload = find_workload(run.workload);
-    run.step_bytes = run.bytes / 8;
+    run.step_bytes = run.bytes / 8 / kPageSize * kPageSize;
     run.iterations = workload == nullptr ? 1 : workload->iterations;
     reader.take<std::uint64_t>("step", &run.step_bytes, parse_bytes);
     reader.take<std::uint64_t>("iterations", &run.iterations, parse_at_least_one);
@@ -210,11 +253,25 @@ class Reader {
     reader.take_flag("idle", &run.idle);
     run.for_ever = run.for_ever || run.idle;
     reader.find("start");
+    if (workload != nullptr && run.bytes != 0) {
+      check_size(reader, *workload, run);
+    }
     if (run.for_ever && workload != nullptr && !workload->can_go_on) {
       reader.error(table, run.workload + " ends by itself: take 'for_ever' and 'idle' out");
     }
     reader.refuse_unknown_keys();
     return run;
+  }
+
+  static void check_size(TableReader& reader, const Workload& workload, const RunPlan& run) {
+    if (run.bytes < workload.bytes_min) {
+      reader.error(*reader.find("size"), run.workload + " needs a size of " +
+                                             format_size(workload.bytes_min) + " or more");
+    }
+    if (run.step_bytes > run.bytes) {
+      reader.error(*reader.find("step"),
+                   "step must be at most the size, " + format_size(run.bytes));
+    }
   }
 
   void read_starts(const std::vector<const toml::table*>& tables) {
@@ -228,7 +285,7 @@ class Reader {
   }
 
   Trigger read_trigger(const toml::node& node, const std::string& what) {
-    Trigger trigger;
+    Trigger trigger{.line = node.source().begin.line};
     const toml::table* table = node.as_table();
     if (table == nullptr) {
       fault(node, what + " must be a table such as { after = \"30s\" } or { when = [\"vm1\"], " +
@@ -285,23 +342,11 @@ class Reader {
     return vms;
   }
 
-  // Whether the VMs ever do what is waited for.
   void check_reachable(const Trigger& trigger, const toml::node& node, const std::string& what) {
     for (const std::size_t vm : trigger.vms) {
-      const auto reaches = [&](const RunPlan& run) {
-        const Workload* workload = find_workload(run.workload);
-        return trigger.kind == Trigger::Kind::kEnd ||
-               (trigger.kind == Trigger::Kind::kAttempt
-                    ? run.bytes >= trigger.bytes
-                    : std::find(workload->phases.begin(), workload->phases.end(), trigger.phase) !=
-                          workload->phases.end());
-      };
       const VmPlan& plan = scenario_.vms[vm];
-      if (std::none_of(plan.runs.begin(), plan.runs.end(), reaches)) {
-        fault(node, what + ": VM '" + plan.name + "' never " +
-                        (trigger.kind == Trigger::Kind::kAttempt
-                             ? "takes " + format_size(trigger.bytes)
-                             : "has a phase '" + trigger.phase + "'"));
+      if (!comes_so_far(plan, trigger)) {
+        fault(node, what + ": VM '" + plan.name + "' never " + deed_of(trigger));
       }
     }
   }
@@ -406,13 +451,22 @@ Status scale_run(RunPlan& run, double factor) {
   return {};
 }
 
+// Steps are rounded to pages, so that a block which was large enough may be a little too small.
+Status check_reachable_still(const Scenario& small, const Trigger& trigger) {
+  for (const std::size_t vm : trigger.vms) {
+    if (!comes_so_far(small.vms[vm], trigger)) {
+      return invalid(small.path + ":" + std::to_string(trigger.line) + ": " + small.name +
+                     ": at this scale VM '" + small.vms[vm].name + "' never " + deed_of(trigger) +
+                     ": use a larger one");
+    }
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<std::string> parse_rate(const std::string& text) {
-  const auto pages = parse_count(text);
-  if (text != "off" && (!pages || *pages == 0)) {
-    return invalid("'" + text + "' must be \"off\" or a number of pages per second");
-  }
+  FALLOW_TRY(pager::Pager::parse_demotion(text));
   return text;
 }
 
@@ -458,36 +512,21 @@ Result<Scenario> scaled(const Scenario& scenario, double factor) {
     vm.disk_bytes = whole(vm.disk_bytes, factor, kPageSize);
     for (RunPlan& run : vm.runs) {
       if (const Status status = scale_run(run, factor); !status) {
-        return invalid(scenario.name + ", VM '" + vm.name + "': " + status.error().text);
+        return invalid(scenario.path + ":" + std::to_string(run.line) + ": " + scenario.name +
+                       ", VM '" + vm.name + "': " + status.error().text);
       }
     }
   }
   if (small.stop) {
     scale_trigger(*small.stop, factor);
+    FALLOW_TRY(check_reachable_still(small, *small.stop));
+  }
+  for (const VmPlan& vm : small.vms) {
+    for (const RunPlan& run : vm.runs) {
+      FALLOW_TRY(check_reachable_still(small, run.start));
+    }
   }
   return small;
-}
-
-std::uint64_t bytes_wanted(const Scenario& scenario) {
-  std::uint64_t bytes = scenario.memory_bytes;
-  for (const VmPlan& vm : scenario.vms) {
-    bytes += vm.ram_bytes;
-  }
-  return bytes;
-}
-
-Status check_fits(const Scenario& scenario, std::uint64_t host_bytes) {
-  const std::uint64_t wanted = bytes_wanted(scenario);
-  if (wanted > host_bytes / 10 * 9) {
-    const auto largest = std::max_element(
-        scenario.vms.begin(), scenario.vms.end(),
-        [](const VmPlan& left, const VmPlan& right) { return left.ram_bytes < right.ram_bytes; });
-    return invalid(scenario.path + ":" + std::to_string(largest->line) + ": " + scenario.name +
-                   " takes " + format_size(wanted) +
-                   " of RAM and pooled memory, and this host has " + format_size(host_bytes) +
-                   ": use a smaller --scale");
-  }
-  return {};
 }
 
 }  // namespace fallow::lab

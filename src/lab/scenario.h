@@ -26,6 +26,7 @@ struct Trigger {
   std::uint64_t bytes = 0;
   std::string phase{};
   std::uint64_t delay_ns = 0;
+  unsigned line = 0;  // of the file
 };
 
 // A workload that a VM runs, `times` times with a pause between them.
@@ -38,7 +39,8 @@ struct RunPlan {
   bool idle = false;      // the same, but it does nothing once it has taken all
   std::uint64_t times = 1;
   std::uint64_t pause_ns = 0;
-  Trigger start{};  // and not before what the VM ran before it has ended
+  Trigger start{};    // and not before what the VM ran before it has ended
+  unsigned line = 0;  // of the file
 };
 
 struct VmPlan {
@@ -80,10 +82,5 @@ Result<std::string> parse_rate(const std::string& text);
 
 // All sizes and times multiplied: 1/64 to 4. kInvalid, too, when that makes something too small.
 Result<Scenario> scaled(const Scenario& scenario, double factor);
-
-// RAM and pooled memory together.
-std::uint64_t bytes_wanted(const Scenario& scenario);
-// kInvalid, with file and line: it takes more than nine tenths of `host_bytes`.
-Status check_fits(const Scenario& scenario, std::uint64_t host_bytes);
 
 }  // namespace fallow::lab

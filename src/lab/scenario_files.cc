@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "lab/paths.h"
 #include "lab/table.h"
 
 namespace fallow::lab {
@@ -50,7 +51,9 @@ Result<Scenario> load_named_scenario(const std::string& folder, const std::strin
     return load_scenario(word);
   }
   const std::string path = folder + "/" + word + ".toml";
-  if (!fs::exists(path)) {
+  const auto there = is_there(path);
+  FALLOW_TRY(there);
+  if (!*there) {
     return invalid("no scenario is called '" + word +
                    "': see `fallow-lab list`, or give the path of a file");
   }

@@ -1,11 +1,12 @@
 #include "lab/scenario_report.h"
 
-#include <filesystem>
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <set>
 
 #include "base/temp_dir.h"
 #include "base/text.h"
+#include "lab/paths.h"
 #include "lab/plots.h"
 #include "lab/table.h"
 
@@ -31,9 +32,9 @@ std::string percent(double part) {
 }
 
 std::string heading(const ScenarioSummary& scenario) {
-  return scenario.scenario + ", guests: " + scenario.guest +
-         ", backing store: " + scenario.backing + ", data: " + scenario.data + ", scale " +
-         decimal(scenario.scale, 4);
+  return scenario.place.scenario + ", guests: " + scenario.place.guest +
+         ", backing store: " + scenario.place.backing + ", data: " + scenario.place.data +
+         ", scale " + decimal(scenario.place.scale, 4);
 }
 
 std::string running_times(const PolicySummary& policy, int digits) {
@@ -210,9 +211,7 @@ std::vector<const RunRecord*> samples_of(const std::vector<RunRecord>& records,
   std::vector<const RunRecord*> samples;
   std::set<std::string> seen = {kAmple, kRecorded};
   for (const RunRecord& record : records) {
-    if (record.key.scenario == scenario.scenario && record.key.guest == scenario.guest &&
-        record.key.backing == scenario.backing && record.key.scale == scenario.scale &&
-        seen.insert(record.key.policy).second) {
+    if (place_of(record.key) == scenario.place && seen.insert(record.key.policy).second) {
       samples.push_back(&record);
     }
   }
@@ -244,7 +243,7 @@ Result<std::string> blocks_html(const ScenarioSummary& scenario, const std::stri
 
 Result<std::string> scenario_html(const std::vector<RunRecord>& records,
                                   const ScenarioSummary& scenario, const std::string& folder) {
-  std::string html = "<h2>" + html_escaped(scenario.scenario) + "</h2>\n<p>" +
+  std::string html = "<h2>" + html_escaped(scenario.place.scenario) + "</h2>\n<p>" +
                      html_escaped(heading(scenario)) + ".</p>\n" + conditions_html(scenario);
   std::vector<Row> rows = {head_row()};
   for (const PolicySummary& policy : scenario.policies) {
@@ -262,6 +261,27 @@ Result<std::string> scenario_html(const std::vector<RunRecord>& records,
     html += *frames;
   }
   return html;
+}
+
+// Of the same place; where there is none, of the same but for what the scenario's file and
+// --demotion said: that may be what is compared.
+const ScenarioSummary* counterpart(const ScenarioSummary& one,
+                                   const std::vector<ScenarioSummary>& others) {
+  const ScenarioSummary* like = nullptr;
+  for (const ScenarioSummary& other : others) {
+    if (other.place == one.place) {
+      return &other;
+    }
+    RunKey place = other.place;
+    place.fingerprint = one.place.fingerprint;
+    like = like == nullptr && place == one.place ? &other : like;
+  }
+  return like;
+}
+
+// It had memory for all, as none of those that it would stand beside.
+bool is_recorded(const RunRecord& record) {
+  return record.key.policy == kRecorded;
 }
 
 constexpr char kIntroduction[] =
@@ -307,11 +327,11 @@ std::string to_json(const std::vector<ScenarioSummary>& scenarios,
     for (const PolicySummary& policy : scenario.policies) {
       policies.push_back(json_of(policy));
     }
-    list.push_back({{"scenario", scenario.scenario},
-                    {"guest", scenario.guest},
-                    {"backing", scenario.backing},
-                    {"data", scenario.data},
-                    {"scale", scenario.scale},
+    list.push_back({{"scenario", scenario.place.scenario},
+                    {"guest", scenario.place.guest},
+                    {"backing", scenario.place.backing},
+                    {"data", scenario.place.data},
+                    {"scale", scenario.place.scale},
                     {"frames_total", scenario.frames_total},
                     {"conditions", scenario.conditions},
                     {"policies", policies}});
@@ -330,6 +350,9 @@ std::string runs_csv(const std::vector<RunRecord>& records) {
       "scenario,guest,backing,policy,repetition,vm,run,workload,start_s,seconds,stopped,"
       "checksum\n";
   for (const RunRecord& record : records) {
+    if (is_recorded(record)) {
+      continue;
+    }
     for (const VmRecord& vm : record.vms) {
       for (std::size_t i = 0; i < vm.runs.size(); ++i) {
         const WorkloadRecord& run = vm.runs[i];
@@ -347,11 +370,16 @@ std::string runs_csv(const std::vector<RunRecord>& records) {
 std::string frames_csv(const std::vector<RunRecord>& records) {
   std::string csv = "scenario,policy,repetition,at_s,vm,used,target\n";
   for (const RunRecord& record : records) {
+    if (is_recorded(record)) {
+      continue;
+    }
     const std::string place = csv_quoted(record.key.scenario) + "," +
                               csv_quoted(record.key.policy) + "," +
                               std::to_string(record.key.repetition) + ",";
     for (const FramesRecord& frames : record.frames) {
-      for (std::size_t vm = 0; vm < std::min(frames.used.size(), record.vms.size()); ++vm) {
+      const std::size_t vms =
+          std::min({frames.used.size(), frames.target.size(), record.vms.size()});
+      for (std::size_t vm = 0; vm < vms; ++vm) {
         csv += place + decimal(frames.at_s, 3) + "," + record.vms[vm].name + "," +
                std::to_string(frames.used[vm]) + "," + std::to_string(frames.target[vm]) + "\n";
       }
@@ -363,6 +391,9 @@ std::string frames_csv(const std::vector<RunRecord>& records) {
 std::string blocks_csv(const std::vector<RunRecord>& records) {
   std::string csv = "scenario,policy,repetition,at_s,vm,block_bytes,milliseconds\n";
   for (const RunRecord& record : records) {
+    if (is_recorded(record)) {
+      continue;
+    }
     const std::string place = csv_quoted(record.key.scenario) + "," +
                               csv_quoted(record.key.policy) + "," +
                               std::to_string(record.key.repetition) + ",";
@@ -379,11 +410,7 @@ std::string blocks_csv(const std::vector<RunRecord>& records) {
 Status write_report(const std::vector<RunRecord>& records,
                     const std::vector<ScenarioSummary>& scenarios, const std::vector<Finding>& all,
                     const std::string& folder) {
-  std::error_code error;
-  std::filesystem::create_directories(folder, error);
-  if (error) {
-    return failed("cannot make the folder " + folder + ": " + error.message());
-  }
+  FALLOW_TRY(make_folder(folder));
   // The data first: they are whole even if a plot cannot be drawn.
   FALLOW_TRY(write_text_file(folder + "/runs.csv", runs_csv(records)));
   FALLOW_TRY(write_text_file(folder + "/frames.csv", frames_csv(records)));
@@ -404,22 +431,18 @@ std::vector<Difference> compare(const std::vector<ScenarioSummary>& left,
                                 const std::vector<ScenarioSummary>& right) {
   std::vector<Difference> all;
   for (const ScenarioSummary& one : left) {
-    for (const ScenarioSummary& other : right) {
-      if (heading(one) != heading(other)) {
+    const ScenarioSummary* other = counterpart(one, right);
+    for (const PolicySummary& policy : one.policies) {
+      const PolicySummary* same = other == nullptr ? nullptr : find_policy(*other, policy.policy);
+      if (same == nullptr || same->vms.size() != policy.vms.size()) {
         continue;
       }
-      for (const PolicySummary& policy : one.policies) {
-        const PolicySummary* same = find_policy(other, policy.policy);
-        if (same == nullptr || same->vms.size() != policy.vms.size()) {
-          continue;
-        }
-        const auto add = [&](const std::string& what, const Mean& a, const Mean& b) {
-          all.push_back({one.scenario, policy.policy, what, a, b, differ(a, b)});
-        };
-        add("all VMs", policy.total_s, same->total_s);
-        for (std::size_t vm = 0; vm < policy.vms.size(); ++vm) {
-          add(policy.vms[vm].name, policy.vms[vm].running_s, same->vms[vm].running_s);
-        }
+      const auto add = [&](const std::string& what, const Mean& a, const Mean& b) {
+        all.push_back({one.place.scenario, policy.policy, what, a, b, differ(a, b)});
+      };
+      add("all VMs", policy.total_s, same->total_s);
+      for (std::size_t vm = 0; vm < policy.vms.size(); ++vm) {
+        add(policy.vms[vm].name, policy.vms[vm].running_s, same->vms[vm].running_s);
       }
     }
   }

@@ -16,6 +16,7 @@ std::string to_table(const std::vector<ScenarioSummary>& scenarios);
 std::string to_text(const std::vector<Finding>& all);
 std::string to_json(const std::vector<ScenarioSummary>& scenarios, const std::vector<Finding>& all);
 
+// Of all runs but those that were recorded.
 // scenario,guest,backing,policy,repetition,vm,run,workload,start_s,seconds,stopped,checksum
 std::string runs_csv(const std::vector<RunRecord>& records);
 // scenario,policy,repetition,at_s,vm,used,target (frames)

@@ -64,6 +64,14 @@ TEST(ScenarioReport, CsvHasARowForEachSampleAndEachPass) {
   EXPECT_EQ(std::count(blocks.begin(), blocks.end(), '\n'), 1 + 4 * 3);
 }
 
+TEST(ScenarioReport, CsvLeavesOutTheRunThatWasRecorded) {
+  const std::vector<RunRecord> greedy = {test_record("greedy")};
+  const std::vector<RunRecord> both = {test_record("greedy"), test_record(kRecorded)};
+  EXPECT_EQ(runs_csv(both), runs_csv(greedy));
+  EXPECT_EQ(frames_csv(both), frames_csv(greedy));
+  EXPECT_EQ(blocks_csv(both), blocks_csv(greedy));
+}
+
 TEST(ScenarioReport, JsonHoldsConditionsAndTheGuestsOwnCounters) {
   const auto scenarios = summarize({test_record("greedy")});
   const auto scenario =

@@ -6,7 +6,6 @@
 #include <thread>
 
 #include "base/text.h"
-#include "base/units.h"
 #include "lab/process_guest.h"
 #include "lab/virtual_machine.h"
 #include "lab/workloads.h"
@@ -14,7 +13,6 @@
 namespace fallow::lab {
 namespace {
 
-constexpr std::uint64_t kMiB = std::uint64_t{1} << 20;
 constexpr std::uint64_t kBootMsMax = 180'000;
 constexpr std::uint64_t kAnswerMsMax = 60'000;
 constexpr std::uint64_t kRunMsMax = 3'600'000;
@@ -32,14 +30,6 @@ std::string checksum_of(const std::string& text) {
              ? ""
              : text.substr(at + kBefore.size(),
                            text.find(' ', at + kBefore.size()) - at - kBefore.size());
-}
-
-std::string joined(const std::vector<std::string>& words) {
-  std::string line = "start";
-  for (const std::string& word : words) {
-    line += " " + word;
-  }
-  return line;
 }
 
 void note_counters(std::map<std::string, double>& figures, const tmem::Counters& total) {
@@ -95,8 +85,7 @@ void ScenarioRun::note_conditions() {
   std::map<std::string, std::string>& conditions = record_.conditions;
   conditions["host CPUs"] = std::to_string(std::thread::hardware_concurrency());
   conditions["interval"] = std::to_string(scenario_.interval_ns / kNsPerMs) + " ms";
-  conditions["demotion"] =
-      scenario_.demotion == "off" ? "off" : scenario_.demotion + " pages a second";
+  conditions["demotion"] = scenario_.demotion;
   if (setting_.guest == GuestKind::kMachine) {
     conditions["QEMU"] = setting_.qemu_version;
     conditions["guest image"] = setting_.image.version;
@@ -110,32 +99,12 @@ double ScenarioRun::now_s() const {
 }
 
 std::uint64_t ScenarioRun::ram_of(const VmPlan& vm) const {
-  const bool machine = setting_.guest == GuestKind::kMachine;
-  // Whole MiB: QEMU does not take every number of pages.
-  const std::uint64_t ram =
-      machine ? (vm.ram_bytes + setting_.overhead_bytes + kMiB - 1) / kMiB * kMiB : vm.ram_bytes;
-  if (!ample()) {
-    return ram;
-  }
-  std::uint64_t largest = 0;
-  for (const RunPlan& run : vm.runs) {
-    largest = std::max(largest, run.bytes);
-  }
-  return machine ? ram + (2 * largest + kMiB - 1) / kMiB * kMiB : 0;
+  return ample() ? ample_ram_bytes(vm, setting_.guest, setting_.overhead_bytes)
+                 : ram_bytes(vm, setting_.guest, setting_.overhead_bytes);
 }
 
-// A run that is recorded is to have memory for all that leaves RAM.
 std::uint64_t ScenarioRun::pool_bytes() const {
-  std::uint64_t bytes = scenario_.memory_bytes;
-  for (const VmPlan& vm : scenario_.vms) {
-    std::uint64_t largest = 0;
-    for (const RunPlan& run : vm.runs) {
-      largest = std::max(largest, run.bytes);
-    }
-    bytes += setting_.guest == GuestKind::kMachine ? vm.disk_bytes
-                                                   : largest / 2 * 3 / kPageSize * kPageSize;
-  }
-  return recorded() ? bytes : scenario_.memory_bytes;
+  return recorded() ? recorded_pool_bytes(scenario_, setting_.guest) : scenario_.memory_bytes;
 }
 
 Status ScenarioRun::start_daemon() {
@@ -153,7 +122,6 @@ Status ScenarioRun::start_daemon() {
   FALLOW_TRY(status);
   record_.frames_total = status->frames_total;
   record_.conditions["fallow"] = status->version;
-  record_.conditions["demotion"] = scenario_.demotion;
   if (recorded()) {
     recorder_ = std::make_unique<RunRecorder>(daemon_->client(), scenario_, recording_path_);
     return recorder_->start();
@@ -250,7 +218,7 @@ Status ScenarioRun::start_due() {
       recorder_->marks().begin(occasion.vm, occasion.time == 0 ? start : Trigger{},
                                recorder_->now_ns());
     }
-    FALLOW_TRY(guests_[occasion.vm]->command(joined(command(occasion)), kAnswerMsMax));
+    FALLOW_TRY(guests_[occasion.vm]->start_workload(command(occasion), kAnswerMsMax));
   }
   return {};
 }

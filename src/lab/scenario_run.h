@@ -11,6 +11,7 @@
 #include "lab/accelerator.h"
 #include "lab/daemon.h"
 #include "lab/guest.h"
+#include "lab/memory_needs.h"
 #include "lab/progress.h"
 #include "lab/run_record.h"
 #include "lab/run_recorder.h"
@@ -18,8 +19,6 @@
 #include "lab/scenario_state.h"
 
 namespace fallow::lab {
-
-enum class GuestKind { kProcess, kMachine };
 
 // What all runs of one call of the lab have in common.
 struct LabSetting {

@@ -88,12 +88,17 @@ TEST(Scenario, tellsWhatIsWrongAndWhere) {
        "s.toml:2: unknown key 'memry' in the scenario: did "
        "you mean 'memory'?"},
       {"memory = \"64M\"", "memory = \"64M\"\nbacking = \"tape\"", "s.toml:3: backing: "},
+      {"memory = \"64M\"", "memory = \"64M\"\ndemotion = 99999999999",
+       "s.toml:3: demotion: '99999999999' is no number of pages a second, 1 to "},
       {"memory = \"64M\"", "memory = \"64M\"\npolicies = \"greedy,best\"",
        "s.toml:3: policies: no policy is called 'best'"},
       {"\"graph-analytics\"", "\"graph-analytic\"",
        "s.toml:9: workload: no workload is called 'graph-analytic'; did you mean "
        "'graph-analytics'?"},
       {"size = \"64M\"\ntimes", "size = \"1K\"\ntimes", "s.toml:10: size: '1K' must be from 1M"},
+      {"size = \"64M\"\ntimes", "size = \"4M\"\ntimes",
+       "s.toml:10: graph-analytics needs a size of 5 MiB or more"},
+      {"step = \"8M\"", "step = \"65M\"", "s.toml:20: step must be at most the size, 64 MiB"},
       {"times = 2", "times = 0", "s.toml:11: times: '0' must be from 1 to 1000"},
       {"times = 2", "for_ever = true",
        "s.toml:8: graph-analytics ends by itself: take 'for_ever' and 'idle' out"},
@@ -102,7 +107,12 @@ TEST(Scenario, tellsWhatIsWrongAndWhere) {
       {"when = [\"a\"]", "when = []", "s.toml:22: when must be a list of VMs' names"},
       {"phase = \"build\"", "phase = \"rest\"",
        "s.toml:22: start: VM 'a' never has a phase 'rest'"},
-      {"phase = \"build\"", "attempts = \"65M\"", "s.toml:22: start: VM 'a' never takes 65 MiB"},
+      {"phase = \"build\"", "attempts = \"32M\"",
+       "s.toml:22: start: VM 'a' never takes 32 MiB in a block of usemem: of other workloads wait"},
+      {"attempts = \"40M\"", "attempts = \"65M\"", "s.toml:3: stop: VM 'b' never takes 65 MiB"},
+      {"when = [\"b\"], attempts = \"40M\"", "when = [\"a\", \"b\"], ended = true",
+       "s.toml:3: stop: VM 'b' never ends"},
+      {"attempts = \"40M\"", "phase = \"fill\"", "s.toml:3: stop: VM 'b' never has a phase 'fill'"},
       {"phase = \"build\"", "phase = \"build\", ended = true",
        "s.toml:22: start with 'when' needs one of"},
       {"when = [\"a\"], phase = \"build\"", "phase = \"build\"",
@@ -116,6 +126,23 @@ TEST(Scenario, tellsWhatIsWrongAndWhere) {
   for (const Wrong& wrong : all) {
     EXPECT_THAT(errors_of(changed(wrong.from, wrong.to)), HasSubstr(wrong.error)) << wrong.to;
   }
+}
+
+TEST(Scenario, knowsHowFarUsememComes) {
+  // Blocks of 24 and 48 MiB: it never tries the whole 64.
+  const auto errors = [](const std::string& attempts) {
+    std::string text = changed("step = \"8M\"", "step = \"24M\"");
+    text.replace(text.find("40M"), 3, attempts);
+    return errors_of(text);
+  };
+  EXPECT_EQ(errors("48M"), "");
+  EXPECT_THAT(errors("49M"), HasSubstr("s.toml:3: stop: VM 'b' never takes 49 MiB"));
+}
+
+TEST(Scenario, takesThePhaseFillOfWhatIsIdleThen) {
+  std::string text = changed("for_ever = true", "idle = true");
+  text.replace(text.find("attempts = \"40M\""), 16, "phase = \"fill\"");
+  EXPECT_EQ(errors_of(text), "");
 }
 
 TEST(Scenario, needsAVm) {
@@ -167,24 +194,26 @@ TEST(Scenario, scaledTriggersAreReachedByTheSameBlock) {
   }
 }
 
+// Steps of 1280 KiB are 20 pages at 1/16, of 1436 KiB 22.4.
+TEST(Scenario, refusesFactorsAtWhichATriggerIsNotReached) {
+  const auto small = [](const std::string& step) {
+    std::string text = changed("attempts = \"40M\"", "attempts = \"64M\"");
+    text.replace(text.find("size = \"64M\"\ntimes"), 12, "size = \"1G\"");
+    text.replace(text.find("step = \"8M\""), 11, "step = \"" + step + "\"");
+    text.replace(text.find("size = \"64M\"\nstep"), 12, "size = \"65M\"");
+    return scaled(read_scenario(text).scenario, 1.0 / 16);
+  };
+  EXPECT_TRUE(small("1280K")) << small("1280K").error().text;
+  ASSERT_FALSE(small("1436K"));
+  EXPECT_THAT(small("1436K").error().text, HasSubstr(":3: two: at this scale VM 'b' never takes"));
+}
+
 TEST(Scenario, refusesFactorsThatLeaveNothing) {
   EXPECT_FALSE(scaled(read_scenario(kGood).scenario, 0));
   EXPECT_FALSE(scaled(read_scenario(kGood).scenario, 5));
   const auto small = scaled(read_scenario(kGood).scenario, 0.04);
   ASSERT_FALSE(small);
-  EXPECT_THAT(small.error().text, HasSubstr("VM 'a': graph-analytics needs a size of"));
-}
-
-TEST(Scenario, isRefusedWhenTheHostIsTooSmall) {
-  Scenario scenario = read_scenario(kGood).scenario;
-  scenario.path = "s.toml";
-  EXPECT_EQ(bytes_wanted(scenario), 112u << 20);
-  EXPECT_TRUE(check_fits(scenario, 200u << 20));
-  const Status status = check_fits(scenario, 100u << 20);
-  ASSERT_FALSE(status);
-  EXPECT_THAT(status.error().text,
-              HasSubstr("s.toml:5: two takes 112 MiB of RAM and pooled memory, and this host has "
-                        "100 MiB"));
+  EXPECT_THAT(small.error().text, HasSubstr(":8: two, VM 'a': graph-analytics needs a size of"));
 }
 
 }  // namespace

@@ -13,14 +13,6 @@ constexpr std::uint64_t kBootMsMax = 120'000;
 constexpr std::uint64_t kAnswerMsMax = 60'000;
 constexpr std::uint64_t kWorkloadMsMax = 24 * 3'600'000;
 
-std::string joined(const std::vector<std::string>& words) {
-  std::string line = "start";
-  for (const std::string& word : words) {
-    line += " " + word;
-  }
-  return line;
-}
-
 void print(const GuestLine& line) {
   switch (line.kind) {
     case LineKind::kAttempt:
@@ -59,7 +51,7 @@ Status run_workload(Guest& machine, const SingleMachineSettings& settings,
   const auto before = machine.memory(kAnswerMsMax);
   FALLOW_TRY(before);
   machine.on_workload(print);
-  FALLOW_TRY(machine.command(joined(settings.workload), kAnswerMsMax));
+  FALLOW_TRY(machine.start_workload(settings.workload, kAnswerMsMax));
   FALLOW_TRY(machine.wait_workload_end(kWorkloadMsMax));
   const auto after = machine.memory(kAnswerMsMax);
   FALLOW_TRY(after);
