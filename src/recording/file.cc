@@ -33,7 +33,7 @@ constexpr std::size_t kRawMax = std::size_t{4} << 20;
 constexpr std::size_t kOperationsPerBlock = 32'768;
 constexpr std::size_t kNotesPerBlock = 64;
 constexpr std::size_t kMarksPerBlock = 1024;
-constexpr std::size_t kCurvePointsMax = 4096;
+constexpr std::size_t kCurvePointsMax = 64;
 constexpr std::size_t kAfterMax = 1024;
 constexpr std::size_t kFileBytesMax = std::size_t{4} << 30;
 
