@@ -54,6 +54,10 @@ Status RunRecorder::start() {
 Status RunRecorder::end() {
   join();
   FALLOW_TRY(status_);
+  if (file_.figures().full) {
+    return failed(
+        "the run does more than one recording holds: run the scenario at a smaller scale");
+  }
   FALLOW_TRY(file_.end(marks_.marks()));
   std::error_code error;
   std::filesystem::rename(new_path_, path_, error);
