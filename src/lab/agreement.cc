@@ -19,9 +19,9 @@ using Json = nlohmann::json;
 // What cannot be told apart in single runs.
 constexpr double kNoise = 0.02;
 
-double noise_between(const Mean& left, const Mean& right) {
+double hidden_between(const Mean& left, const Mean& right) {
   return left.count < 2 || right.count < 2 ? kNoise * std::min(left.mean, right.mean)
-                                           : standard_error(left, right);
+                                           : noise_between(left, right);
 }
 
 int order_of(double left, double right, double noise) {
@@ -114,7 +114,7 @@ std::optional<double> kendall_tau(const std::vector<ComparedPolicy>& policies) {
   double replayed = 0;
   for (std::size_t i = 0; i < policies.size(); ++i) {
     for (std::size_t j = i + 1; j < policies.size(); ++j) {
-      const double noise = noise_between(policies[i].real_s, policies[j].real_s);
+      const double noise = hidden_between(policies[i].real_s, policies[j].real_s);
       const int left = order_of(policies[i].real_s.mean, policies[j].real_s.mean, noise);
       const int right = order_of(policies[i].replayed_s, policies[j].replayed_s, noise);
       agreeing += left * right;

@@ -28,8 +28,8 @@ struct Agreement {
   std::string error{};                // why it cannot be replayed: then there are no policies
 };
 
-// Differences that the noise of the real runs hides are ties on both sides: their standard error,
-// or 2% of the smaller one where a policy was run once.
+// Differences that the noise of the real runs hides are ties on both sides: twice their standard
+// error, or 2% of the smaller one where a policy was run once.
 std::optional<double> kendall_tau(const std::vector<ComparedPolicy>& policies);
 
 // Where a scenario's recording is, in a folder of runs.

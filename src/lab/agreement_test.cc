@@ -35,7 +35,7 @@ TEST(KendallTau, takesWhatTheNoiseHidesForATie) {
   EXPECT_DOUBLE_EQ(*kendall_tau({policy(1, 20), policy(1.01, 10), policy(3, 90)}),
                    2 / std::sqrt(2.0 * 3));
   EXPECT_DOUBLE_EQ(*kendall_tau({policy(1, 10), policy(1.01, 10.001), policy(3, 90)}), 1);
-  // 50% apart, but so were two runs of one policy.
+  // 50% apart, but so, nearly, were two runs of one policy.
   EXPECT_DOUBLE_EQ(*kendall_tau({policy(2, 2, 2, 1), policy(3, 3, 2, 1)}), 1);
   EXPECT_DOUBLE_EQ(*kendall_tau({policy(2, 2, 2, 1), policy(3, 30, 2, 1)}), 0);
 }

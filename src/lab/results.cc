@@ -201,16 +201,16 @@ Mean mean_of(const std::vector<double>& values) {
   return result;
 }
 
-double standard_error(const Mean& left, const Mean& right) {
+double noise_between(const Mean& left, const Mean& right) {
   const auto variance = [](const Mean& mean) {
     return mean.deviation * mean.deviation / static_cast<double>(mean.count);
   };
-  return std::sqrt(variance(left) + variance(right));
+  return 2 * std::sqrt(variance(left) + variance(right));
 }
 
 bool differ(const Mean& left, const Mean& right) {
   return left.count >= 2 && right.count >= 2 &&
-         std::abs(left.mean - right.mean) > 2 * standard_error(left, right);
+         std::abs(left.mean - right.mean) > noise_between(left, right);
 }
 
 double equal_share(const ScenarioSummary& scenario) {

@@ -17,10 +17,9 @@ struct Mean {
   double deviation = 0;  // of a sample; 0 of fewer than two
 };
 Mean mean_of(const std::vector<double>& values);
-// Of the difference of two means.
-double standard_error(const Mean& left, const Mean& right);
-// Whether two means differ by more than twice the standard error of their difference. Of single
-// values nothing can be said: false.
+// Twice the standard error of the difference of two means: less may be chance.
+double noise_between(const Mean& left, const Mean& right);
+// Whether two means differ by more than the noise. Of single values nothing can be said: false.
 bool differ(const Mean& left, const Mean& right);
 
 struct VmSummary {
