@@ -31,6 +31,7 @@ class MemoryMonitor {
  public:
   static constexpr std::uint64_t kProbePeriodNs = 200'000'000;
   static constexpr std::size_t kProbesMost = 32;  // in a period
+  static constexpr std::size_t kLooksMost = 128;  // for them, in a period
   // After nobody took them.
   static constexpr std::uint64_t kProbeRestNs = 1'000'000'000;
   static constexpr std::uint64_t kAgePeriodNs = 1'000'000'000;
@@ -44,7 +45,7 @@ class MemoryMonitor {
 
   // The page has come into RAM because somebody wanted it, or was about to.
   void came(const Resident& page);
-  // A page to take out, up to kProbesMost times in a period; it may have left already.
+  // A page to take out, up to kLooksMost times in a period; it may have left already.
   std::optional<Resident> probe();
   // One that probe() gave is in RAM all the same, or once more: with the stamp that it has now.
   void stayed(const Resident& page);

@@ -98,7 +98,7 @@ bool Pager::look_around(Lock& lock, PageLink& link) {
 void Pager::probe(Lock& lock, PageLink& link, std::uint64_t now_ns) {
   std::vector<Victim> victims;
   std::vector<Resident> chosen;
-  while (victims.size() < MemoryMonitor::kProbesMost) {
+  while (victims.size() < MemoryMonitor::kProbesMost && chosen.size() < MemoryMonitor::kLooksMost) {
     const std::optional<Resident> page = monitor_.probe();
     if (!page) {
       break;
