@@ -5,11 +5,8 @@
 #include <fstream>
 #include <set>
 
-#include "base/file.h"
 #include "base/temp_dir.h"
-#include "lab/paths.h"
 #include "lab/process_guest.h"
-#include "lab/run_recorder.h"
 #include "lab/scenario_files.h"
 #include "policy/policy_list.h"
 
@@ -89,20 +86,6 @@ TEST(RunsToMake, areThoseThatAreMissingAndARecordedOneWhoseRecordingIsGone) {
   key.scale = 0.5;
   before.push_back({.key = key});
   EXPECT_EQ(policies_left(before, folder.path()), (std::vector<std::string>{kRecorded, "greedy"}));
-}
-
-TEST(RunRecorder, thatDoesNotRecordLeavesTheRecordingBeforeItAlone) {
-  const TempDir folder;
-  const std::string path = folder.path() + "/one.trace";
-  std::ofstream(path) << "good";
-  const Scenario scenario;
-  {
-    const node::ControlClient nobody(folder.path() + "/none.sock", 100);
-    RunRecorder recorder(nobody, scenario, path);
-    EXPECT_FALSE(recorder.start());
-  }
-  EXPECT_EQ(*read_text_file(path, 100), "good");
-  EXPECT_FALSE(*is_there(path + ".new"));
 }
 
 TEST(TriedPolicies, areSpelledInFull) {
