@@ -53,6 +53,13 @@ Result<sim::ReplaySettings> settings_of(const ScenarioSummary& summary, const Ru
   return settings;
 }
 
+// Before anything is replayed.
+Agreement agreement_of(const ScenarioSummary& summary) {
+  return {.scenario = summary.place.scenario,
+          .guest = summary.place.guest,
+          .backing = summary.place.backing};
+}
+
 Result<Agreement> find_agreement(const ScenarioSummary& summary, const RunRecord& recorded,
                                  const std::string& path) {
   const auto recording = recording::read_recording(path);
@@ -63,10 +70,8 @@ Result<Agreement> find_agreement(const ScenarioSummary& summary, const RunRecord
   }
   const auto settings = settings_of(summary, recorded);
   FALLOW_TRY(settings);
-  Agreement agreement{.scenario = summary.place.scenario,
-                      .guest = summary.place.guest,
-                      .backing = summary.place.backing,
-                      .doubts = script->doubts};
+  Agreement agreement = agreement_of(summary);
+  agreement.doubts = script->doubts;
   std::vector<std::string> specs;
   for (const PolicySummary& policy : summary.policies) {
     if (policy.policy != kAmple) {
@@ -85,14 +90,6 @@ Result<Agreement> find_agreement(const ScenarioSummary& summary, const RunRecord
                      return a.real_s.mean < b.real_s.mean;
                    });
   return agreement;
-}
-
-// One that cannot be replayed hides no other.
-Agreement without_replay(const ScenarioSummary& summary, const std::string& error) {
-  return {.scenario = summary.place.scenario,
-          .guest = summary.place.guest,
-          .backing = summary.place.backing,
-          .error = error};
 }
 
 std::string or_dash(const std::optional<double>& value) {
@@ -145,8 +142,7 @@ Result<bool> has_recording(const std::string& folder, const std::vector<RunRecor
 Result<std::vector<Agreement>> find_agreements(const std::string& folder,
                                                const std::vector<RunRecord>& records) {
   std::vector<Agreement> agreements;
-  bool some = false;
-  std::optional<Error> first;
+  std::optional<Error> first;  // one that cannot be replayed hides no other
   for (const ScenarioSummary& summary : summarize(records)) {
     const RunRecord* recorded = recorded_run(summary, records);
     if (recorded == nullptr) {
@@ -161,15 +157,17 @@ Result<std::vector<Agreement>> find_agreements(const std::string& folder,
         find_agreement(summary, *recorded, recording_path(folder, summary.place.scenario));
     if (agreement) {
       agreements.push_back(*std::move(agreement));
-      some = true;
     } else {
-      agreements.push_back(without_replay(summary, agreement.error().text));
+      agreements.push_back(agreement_of(summary));
+      agreements.back().error = agreement.error().text;
       first = first ? first : agreement.error();
     }
   }
   if (agreements.empty()) {
     return invalid("no recording in " + folder + ": see `fallow-lab run --record`");
   }
+  const bool some = std::any_of(agreements.begin(), agreements.end(),
+                                [](const Agreement& one) { return one.error.empty(); });
   return some ? Result<std::vector<Agreement>>(std::move(agreements)) : *first;
 }
 

@@ -137,6 +137,10 @@ Result<std::vector<Scenario>> chosen_scenarios(const CampaignOptions& options) {
   return chosen;
 }
 
+GuestKind guest_of(const CampaignOptions& options) {
+  return options.guest == "vm" ? GuestKind::kMachine : GuestKind::kProcess;
+}
+
 Status apply(const CampaignOptions& options, Scenario& scenario) {
   auto small = scaled(scenario, options.scale);
   FALLOW_TRY(small);
@@ -155,8 +159,7 @@ Status apply(const CampaignOptions& options, Scenario& scenario) {
     scenario.demotion = *rate;
   }
   scenario.seed = options.seed == 0 ? scenario.seed : options.seed;
-  return check_fits(scenario, options.guest == "vm" ? GuestKind::kMachine : GuestKind::kProcess,
-                    options.record, host_bytes());
+  return check_fits(scenario, guest_of(options), options.record, host_bytes());
 }
 
 Status check_machines(const std::vector<Scenario>& scenarios) {
@@ -191,8 +194,8 @@ Result<CampaignSettings> campaign_settings(const Options& options) {
   settings.lab.programs = own_folder().string();
   settings.recordings = options.campaign.record ? options.campaign.out : "";
   settings.lab.data_folder = options.campaign.data;
-  if (options.campaign.guest == "vm") {
-    settings.lab.guest = GuestKind::kMachine;
+  settings.lab.guest = guest_of(options.campaign);
+  if (settings.lab.guest == GuestKind::kMachine) {
     FALLOW_TRY(check_machines(settings.scenarios));
     if (!options.campaign.data.empty()) {
       return invalid("--data is for guests that are processes: machines generate theirs");
