@@ -50,6 +50,14 @@ class FileRun {
   // The page's that is at this place of the run, or behind what is bridged there.
   [[nodiscard]] std::size_t index(std::size_t at) const { return indexes_[at]; }
   [[nodiscard]] bool bridges(std::size_t at) const { return pages_[at].iov_base == spare_; }
+  // How many of the first pages somebody wants.
+  [[nodiscard]] std::uint64_t wanted(std::size_t pages) const {
+    std::uint64_t count = 0;
+    for (std::size_t at = 0; at < pages; ++at) {
+      count += !bridges(at);
+    }
+    return count;
+  }
 
  private:
   void push(std::byte* page, std::size_t index) {
@@ -229,20 +237,18 @@ void PageLink::get(std::span<Transfer> transfers, std::size_t first,
         }
       });
   const auto read = [this](std::uint32_t from, std::span<const iovec> pages) {
-    const PageFile::Moved moved = store_.file_->read(from, pages);
-    const auto wanted = [this](const iovec& page) { return page.iov_base != spare_.data(); };
-    store_.pages_read_ += static_cast<std::uint64_t>(std::count_if(
-        pages.begin(), pages.begin() + static_cast<std::ptrdiff_t>(moved.pages), wanted));
-    return moved;
+    return store_.file_->read(from, pages);
   };
-  move_file(transfers, store_.file_->bridge_most(), read);
+  store_.pages_read_ += move_file(transfers, store_.file_->bridge_most(), read);
   ready(transfers.size());
 }
 
 // Pages next to each other in the file are one request, whatever order they come in, and so are
-// those with at most so many that nobody wants between them.
+// those with at most so many that nobody wants between them. Returns how many of the transfers were
+// moved.
 template <typename Move>
-void PageLink::move_file(std::span<Transfer> transfers, std::size_t bridge_most, Move move) {
+std::uint64_t PageLink::move_file(std::span<Transfer> transfers, std::size_t bridge_most,
+                                  Move move) {
   std::array<Transfer*, kBuffers> sorted{};
   std::size_t count = 0;
   for (Transfer& one : transfers) {
@@ -252,6 +258,7 @@ void PageLink::move_file(std::span<Transfer> transfers, std::size_t bridge_most,
   }
   std::sort(sorted.begin(), sorted.begin() + count,
             [](const Transfer* a, const Transfer* b) { return a->slot < b->slot; });
+  std::uint64_t all = 0;
   for (std::size_t next = 0; next < count;) {
     FileRun run(spare_.data());
     const std::size_t first = next;
@@ -259,6 +266,7 @@ void PageLink::move_file(std::span<Transfer> transfers, std::size_t bridge_most,
       ++next;
     }
     const PageFile::Moved moved = move(number_of(sorted[first]->slot), run.pages());
+    all += run.wanted(moved.pages);
     if (moved.error != 0) {
       // It is that page's; those behind it are another request.
       next = run.index(moved.pages);
@@ -267,6 +275,7 @@ void PageLink::move_file(std::span<Transfer> transfers, std::size_t bridge_most,
       }
     }
   }
+  return all;
 }
 
 void PageLink::put(std::span<Transfer> transfers) {

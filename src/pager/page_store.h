@@ -104,7 +104,7 @@ class PageLink {
   void run(std::size_t count, Submit submit, Done done);
   int reap(fallow_completion* completions, unsigned max);
   template <typename Move>
-  void move_file(std::span<Transfer> transfers, std::size_t bridge_most, Move move);
+  std::uint64_t move_file(std::span<Transfer> transfers, std::size_t bridge_most, Move move);
 
   PageStore& store_;
   fallow_queue* queue_ = nullptr;
