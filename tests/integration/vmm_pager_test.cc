@@ -97,6 +97,24 @@ class VmmPager : public testing::Test {
   static std::vector<std::string> with(const Daemon& daemon) {
     return {"--ram", "8M", "--vm", "guest", "--ring", daemon.folder() + "/run/ring.sock"};
   }
+  // Gives a part of the memory back again and again while the rest is in use.
+  static void give_back_in_use(
+      int rounds, unsigned seed,
+      const std::function<void(std::byte* memory, std::size_t bytes)>& give_back) {
+    Vmm vmm(kBytes);
+    PagerProcess pager(vmm.path(), with_file());
+    ASSERT_TRUE(vmm.hand_over(pager.socket())) << pager.log();
+    const std::size_t balloon = kBytes / 4;
+    Worker worker(vmm, balloon / kPageSize, (kBytes - balloon) / kPageSize, seed);
+    for (int round = 0; round < rounds; ++round) {
+      fill(vmm.words(), 0, balloon / 8);
+      give_back(vmm.memory(), balloon);
+      for (std::size_t i = 0; i < balloon / 8; i += kWords / 2) {
+        ASSERT_EQ(vmm.words()[i], 0u) << "round " << round << " page " << i / kWords;
+      }
+    }
+    EXPECT_EQ(worker.end(), 0u) << pager.log();
+  }
   // Kills the pager again and again while the memory is in use.
   static void kill_all_the_while(
       const std::vector<std::string>& more, int rounds,
@@ -200,38 +218,18 @@ TEST_F(VmmPager, givesZerosForWhatWasGivenBack) {
 }
 
 TEST_F(VmmPager, givesBackWhileItIsInUse) {
-  Vmm vmm(kBytes);
-  PagerProcess pager(vmm.path(), with_file());
-  ASSERT_TRUE(vmm.hand_over(pager.socket())) << pager.log();
-  const std::size_t balloon = kBytes / 4;
-  Worker worker(vmm, balloon / kPageSize, (kBytes - balloon) / kPageSize, 5);
-  for (int round = 0; round < 10; ++round) {
-    fill(vmm.words(), 0, balloon / 8);
-    ASSERT_EQ(::madvise(vmm.memory(), balloon, MADV_REMOVE), 0);
-    for (std::size_t i = 0; i < balloon / 8; i += kWords / 2) {
-      ASSERT_EQ(vmm.words()[i], 0u) << "round " << round << " page " << i / kWords;
-    }
-  }
-  EXPECT_EQ(worker.end(), 0u) << pager.log();
+  give_back_in_use(10, 5, [](std::byte* memory, std::size_t bytes) {
+    ASSERT_EQ(::madvise(memory, bytes, MADV_REMOVE), 0);
+  });
 }
 
 // As a guest that reports free pages does: many announcements, one close behind the other.
 TEST_F(VmmPager, givesBackPageByPageWhileItIsInUse) {
-  Vmm vmm(kBytes);
-  PagerProcess pager(vmm.path(), with_file());
-  ASSERT_TRUE(vmm.hand_over(pager.socket())) << pager.log();
-  const std::size_t balloon = kBytes / 4;
-  Worker worker(vmm, balloon / kPageSize, (kBytes - balloon) / kPageSize, 6);
-  for (int round = 0; round < 3; ++round) {
-    fill(vmm.words(), 0, balloon / 8);
-    for (std::size_t at = 0; at < balloon; at += kPageSize) {
-      ASSERT_EQ(::madvise(vmm.memory() + at, kPageSize, MADV_REMOVE), 0);
+  give_back_in_use(3, 6, [](std::byte* memory, std::size_t bytes) {
+    for (std::size_t at = 0; at < bytes; at += kPageSize) {
+      ASSERT_EQ(::madvise(memory + at, kPageSize, MADV_REMOVE), 0);
     }
-    for (std::size_t i = 0; i < balloon / 8; i += kWords / 2) {
-      ASSERT_EQ(vmm.words()[i], 0u) << "round " << round << " page " << i / kWords;
-    }
-  }
-  EXPECT_EQ(worker.end(), 0u) << pager.log();
+  });
 }
 
 TEST_F(VmmPager, killedAtAnyMoment_theNextOneGoesOn) {
